@@ -1,0 +1,46 @@
+import type { Instance } from './registry/instance.js';
+
+/**
+ * The registry is a view of an ordered log of changes, and this is a change. Everything that `apply` needs is
+ * in it, times too: to apply it, no clock is read. `revision` is 0 until the log has given the change its
+ * place in the order.
+ */
+export type Change = RegisterChange | EndChange;
+
+/** An instance was registered, or registered again with other content. Holds the whole of it. */
+export interface RegisterChange {
+  readonly kind: 'register';
+  revision: number;
+  readonly key: string;
+  /** The instance's id; `UNNAMED` for the unnamed one. */
+  readonly instance: string;
+  /** Revision of the instance's first registration; 0 on the way to the log where this is the first. */
+  generation: number;
+  /** When this change was proposed, in ms since the Unix epoch. */
+  readonly at: number;
+  /** When the generation was first registered, in ms since the Unix epoch. */
+  readonly registered: number;
+  /** Time to live in ms; `Infinity` for never. */
+  readonly ttl: number;
+  /** See `RegisterRequest.body`. */
+  readonly body: string;
+  /** When it ends unless renewed, in registry time. Not kept by the log: after a restart it is worked out anew. */
+  readonly expiresAt: number;
+}
+
+/** An instance ended. It ends the generation that it names, and no later one. */
+export interface EndChange {
+  readonly kind: 'expire' | 'destroy';
+  revision: number;
+  readonly key: string;
+  readonly instance: string;
+  readonly generation: number;
+  /** When it was proposed, in ms since the Unix epoch. */
+  readonly at: number;
+}
+
+/** The change that ends an instance as it is now. */
+export function endOf(kind: EndChange['kind'], instance: Instance, wall: number): EndChange {
+  const { service, id, generation } = instance;
+  return { kind, revision: 0, key: service.name, instance: id, generation, at: wall };
+}

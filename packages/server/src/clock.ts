@@ -1,0 +1,48 @@
+import type { Clock, Timer } from '@reg/protocol';
+
+/** Between two looks at the clock by a loop that runs there is never so much; more is a stall. */
+const STALL_MS = 100;
+
+/**
+ * Registry time: ms since the Unix epoch when the daemon started, from then on by the monotonic clock, less
+ * the stalls. While the process was stopped, or its event loop blocked, no renewal could be heard; so nobody's
+ * deadline ran either. It relies on being looked at more often than every 100 ms, which the expiry loop does.
+ */
+export class RegistryClock implements Clock {
+  readonly #clock: Clock;
+  readonly #offset: number;
+  #lastLook: number;
+  #excluded = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#lastLook = clock.monotonic();
+    this.#offset = clock.wall() - this.#lastLook;
+  }
+
+  /** Registry time in ms. */
+  now(): number {
+    return this.monotonic() + this.#offset - this.#excluded;
+  }
+
+  /** How many ms of stalls registry time has left out so far. */
+  get excluded(): number {
+    return this.#excluded;
+  }
+
+  monotonic(): number {
+    const look = this.#clock.monotonic();
+    const gap = look - this.#lastLook;
+    this.#lastLook = look;
+    if (gap > STALL_MS) this.#excluded += gap;
+    return look;
+  }
+
+  wall(): number {
+    return this.#clock.wall();
+  }
+
+  after(ms: number, action: () => void): Timer {
+    return this.#clock.after(ms, action);
+  }
+}

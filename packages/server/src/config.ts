@@ -1,0 +1,212 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { DEFAULT_LIMITS, DEFAULT_PORT, type Durability, type Limits, RegistryError } from '@reg/protocol';
+import envPaths from 'env-paths';
+
+/** Everything that a daemon can be told. */
+export interface Config extends Limits {
+  /** Address to listen on. */
+  readonly host: string;
+  /** TCP port; 0 for any that is free. */
+  readonly port: number;
+  readonly storage: 'disk' | 'memory';
+  readonly dataDir: string;
+  readonly durability: Durability;
+  /** Seconds that every instance has left at least after a restart. Below what clients take to reconnect, a
+   * restart ends the living; far above, it keeps the dead. */
+  readonly grace: number;
+  /** How many changes are held for watchers that were away. */
+  readonly history: number;
+  /** Keeps what can be read of damaged data, and sets the rest aside. */
+  readonly repair: boolean;
+  readonly logLevel: LogLevel;
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** One row per option: how it is written in each place, and how a text becomes its value. */
+interface Option<T> {
+  /** The flag of `regctl serve`, with its argument where it takes one. */
+  readonly flag: string;
+  readonly env: string;
+  readonly help: string;
+  readonly initial: T;
+  /** @returns the value, or `undefined` where the text or JSON value is none. */
+  readonly parse: (given: unknown) => T | undefined;
+  /** What `parse` takes, for the error message. */
+  readonly form: string;
+}
+
+export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
+  host: text('--host <address>', 'REG_HOST', 'address to listen on', '127.0.0.1'),
+  port: count('--port <number>', 'REG_PORT', 'TCP port, 0 for any that is free', DEFAULT_PORT, 0, 65_535),
+  storage: choice('--storage <kind>', 'REG_STORAGE', 'where registrations are kept', 'disk', ['disk', 'memory']),
+  dataDir: text('--data-dir <folder>', 'REG_DATA_DIR', 'the data folder', envPaths('reg', { suffix: '' }).data),
+  durability: choice('--durability <mode>', 'REG_DURABILITY', 'when a reply may leave', 'always', [
+    'always',
+    'everysec',
+    'no',
+  ]),
+  grace: seconds('--grace <seconds>', 'REG_GRACE', 'what each instance has left at least after a restart', 15),
+  history: count('--history <changes>', 'REG_HISTORY', 'changes held for watchers', 10_000, 1, 10_000_000),
+  repair: flag('--repair', 'REG_REPAIR', 'keep what can be read of damaged data, set the rest aside'),
+  maxLineBytes: count(
+    '--max-line-bytes <n>',
+    'REG_MAX_LINE_BYTES',
+    'longest request line',
+    DEFAULT_LIMITS.maxLineBytes,
+    1024,
+    16_777_216,
+  ),
+  maxValueBytes: count(
+    '--max-value-bytes <n>',
+    'REG_MAX_VALUE_BYTES',
+    'largest value',
+    DEFAULT_LIMITS.maxValueBytes,
+    1,
+    16_777_216,
+  ),
+  maxMetaBytes: count(
+    '--max-meta-bytes <n>',
+    'REG_MAX_META_BYTES',
+    'largest metadata',
+    DEFAULT_LIMITS.maxMetaBytes,
+    2,
+    16_777_216,
+  ),
+  maxReplyBytes: count(
+    '--max-reply-bytes <n>',
+    'REG_MAX_REPLY_BYTES',
+    'longest reply',
+    DEFAULT_LIMITS.maxReplyBytes,
+    65_536,
+    268_435_456,
+  ),
+  logLevel: choice('--log-level <level>', 'REG_LOG_LEVEL', 'least severe entries that are logged', 'info', LOG_LEVELS),
+};
+
+type OptionName = keyof Config;
+const NAMES = Object.keys(OPTIONS) as OptionName[];
+
+/** Where options come from, strongest first. Names are those of `Config`. */
+export interface ConfigSources {
+  /** What the command line said. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A JSON file with an object of options; it must be there if it is named. */
+  readonly file: string | undefined;
+}
+
+/** The defaults. */
+export function defaultConfig(): Config {
+  return Object.fromEntries(NAMES.map((name) => [name, OPTIONS[name].initial])) as unknown as Config;
+}
+
+/**
+ * Puts the configuration together: flags before environment before file before defaults.
+ *
+ * @throws {RegistryError} `bad_config`, naming the option, where it was said, and what it takes.
+ */
+export function resolveConfig({ flags, env, file }: ConfigSources): Config {
+  const fromFile = file === undefined ? {} : readFile(file);
+  const resolved = NAMES.map((name) => {
+    const option: Option<unknown> = OPTIONS[name];
+    const long = option.flag.split(' ')[0] ?? '';
+    const given =
+      first(flags[name], long) ?? first(env[option.env], option.env) ?? first(fromFile[name], `"${name}" in ${file}`);
+    return [name, given === undefined ? option.initial : parse(option, given)];
+  });
+  return Object.fromEntries(resolved) as unknown as Config;
+}
+
+interface Given {
+  readonly value: unknown;
+  readonly where: string;
+}
+
+function first(value: unknown, where: string): Given | undefined {
+  return value === undefined ? undefined : { value, where };
+}
+
+function parse(option: Option<unknown>, { value, where }: Given): unknown {
+  const parsed = option.parse(value);
+  if (parsed !== undefined) return parsed;
+  throw new RegistryError('bad_config', `${where} is ${JSON.stringify(value)}: it must be ${option.form}`);
+}
+
+function readFile(path: string): Record<string, unknown> {
+  if (!existsSync(path)) throw new RegistryError('bad_config', `there is no configuration file ${path}`);
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new RegistryError('bad_config', `${path} is not JSON: ${String(cause)}`, { cause });
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw new RegistryError('bad_config', `${path} must hold a JSON object of options`);
+  }
+  const stranger = Object.keys(content).find((name) => !Object.hasOwn(OPTIONS, name));
+  if (stranger !== undefined) {
+    throw new RegistryError(
+      'bad_config',
+      `${path} has "${stranger}", which is no option; options are ${NAMES.join(', ')}`,
+    );
+  }
+  return content as Record<string, unknown>;
+}
+
+function text(flag: string, env: string, help: string, initial: string): Option<string> {
+  return {
+    flag,
+    env,
+    help,
+    initial,
+    form: 'a text',
+    parse: (given) => (typeof given === 'string' && given !== '' ? given : undefined),
+  };
+}
+
+function count(flag: string, env: string, help: string, initial: number, least: number, most: number): Option<number> {
+  const form = `a whole number from ${least} to ${most}`;
+  const parseCount = (given: unknown): number | undefined => {
+    const number = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : given;
+    return Number.isSafeInteger(number) && (number as number) >= least && (number as number) <= most
+      ? (number as number)
+      : undefined;
+  };
+  return { flag, env, help, initial, form, parse: parseCount };
+}
+
+function seconds(flag: string, env: string, help: string, initial: number): Option<number> {
+  const parseSeconds = (given: unknown): number | undefined => {
+    const number = typeof given === 'string' && /^\d+(\.\d+)?$/.test(given) ? Number(given) : given;
+    return typeof number === 'number' && number >= 0 && number <= 86_400 ? number : undefined;
+  };
+  return { flag, env, help, initial, form: 'seconds from 0 to 86400', parse: parseSeconds };
+}
+
+function choice<T extends string>(
+  flag: string,
+  env: string,
+  help: string,
+  initial: T,
+  choices: readonly T[],
+): Option<T> {
+  const form = `one of ${choices.join(', ')}`;
+  return {
+    flag,
+    env,
+    help: `${help}: ${choices.join(', ')}`,
+    initial,
+    form,
+    parse: (given) => choices.find((known) => known === given),
+  };
+}
+
+function flag(name: string, env: string, help: string): Option<boolean> {
+  const parseFlag = (given: unknown): boolean | undefined => {
+    if (given === true || given === 'true' || given === '1') return true;
+    return given === false || given === 'false' || given === '0' ? false : undefined;
+  };
+  return { flag: name, env, help, initial: false, form: 'true or false', parse: parseFlag };
+}

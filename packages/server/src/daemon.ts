@@ -1,0 +1,36 @@
+import type { Endpoint } from '@reg/protocol';
+import type { Config } from './config.js';
+import { createLogger } from './logger.js';
+import { createServer } from './server.js';
+
+/** What the daemon tells when it is ready. */
+export interface Ready {
+  readonly endpoint: Endpoint;
+  /** How many instances it has from before. */
+  readonly restored: number;
+}
+
+/**
+ * Runs a daemon in this process until SIGTERM or SIGINT, or until its data cannot be trusted any more. A second
+ * signal stops it at once.
+ *
+ * @throws {RegistryError} where it cannot start, or has stopped itself.
+ */
+export async function runDaemon(config: Config, onReady: (ready: Ready) => void): Promise<void> {
+  const logger = createLogger(config.logLevel);
+  let stop: (error?: Error) => void = () => {};
+  const stopped = new Promise<void>((resolve, reject) => {
+    stop = (error) => (error === undefined ? resolve() : reject(error));
+  });
+  const server = createServer({ ...config, logger, onFatal: stop });
+  const endpoint = await server.listen();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    logger.info({ signal }, 'stopping');
+    process.once(signal, () => process.exit(1));
+    server.close().then(() => stop(), stop);
+  };
+  process.once('SIGTERM', onSignal);
+  process.once('SIGINT', onSignal);
+  onReady({ endpoint, restored: server.registry.size });
+  await stopped;
+}

@@ -1,0 +1,356 @@
+import { type Durability, RegistryError, type Timer } from '@reg/protocol';
+import type { Change } from '../change.js';
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { lastNumber, prepareFolder, setAside, sweepFolder } from './folder.js';
+import type { FileHeader } from './format.js';
+import { type CommitHost, GroupCommit } from './group-commit.js';
+import { lockFolder } from './lock.js';
+import type { Log, LogHost } from './log.js';
+import { createEpoch, stamp } from './memory.js';
+import { replay } from './replay.js';
+import { type DiskIO, Segment } from './segment.js';
+import { writeSnapshot } from './snapshot.js';
+
+export interface DiskLogOptions {
+  /** The data folder; made where it is not there. */
+  readonly folder: string;
+  /**
+   * When a change is durable, as Redis names it. `always`: when it is on the disk, so that it survives a power
+   * cut. `everysec` and `no`: when the system has it, so that it survives the end of the process, but a power
+   * cut may take the last second, or all that the system had not written by itself.
+   */
+  readonly durability: Durability;
+  /** What every instance has left at least after a restart, in ms (its ttl, where that is less). */
+  readonly grace: number;
+  /** Keeps what can be read of damaged data, and sets the files aside. */
+  readonly repair: boolean;
+  /** For tests: how many bytes a segment takes before a snapshot follows. */
+  readonly segmentBytes?: number;
+  readonly io?: DiskIO;
+}
+
+/** A segment of this size, or of the last snapshot's where that is more, is followed by a snapshot. */
+const SEGMENT_BYTES = 16 * 1024 * 1024;
+const CHECKPOINT_MS = 5000;
+const SYNC_MS = 1000;
+/** How long a disk that has failed a write is left alone before it is tried again. */
+const RETRY_MS = 1000;
+
+interface Opened {
+  readonly host: LogHost;
+  readonly commits: GroupCommit;
+  readonly unlock: () => void;
+}
+
+/** A log on the local disk: segments of changes, snapshots, and checkpoints of the deadlines, in one folder. */
+export class DiskLog implements Log, CommitHost {
+  readonly kind = 'disk';
+  readonly durability: Durability;
+  readonly waitForDisk: boolean;
+  readonly #options: DiskLogOptions;
+  #opened: Opened | undefined;
+  #epoch = '';
+  /** Revision of the last change that was given one. A rollback leaves a gap: none is used twice. */
+  #revision = 0;
+  /** Why nothing may be proposed now. */
+  #refusal: RegistryError | undefined;
+  /** When the segment is this long, a snapshot is due. */
+  #compactAt: number;
+  /** A snapshot or a checkpoint that is being written; one at a time. */
+  #background: Promise<void> | undefined;
+  /** What the last checkpoint showed, to spare the disk one that would show the same. */
+  #checkpointed = '';
+  readonly #timers = new Map<string, Timer>();
+
+  constructor(options: DiskLogOptions) {
+    this.#options = options;
+    this.#compactAt = options.segmentBytes ?? SEGMENT_BYTES;
+    this.durability = options.durability;
+    this.waitForDisk = options.durability === 'always';
+  }
+
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  get durable(): number {
+    return this.#opened?.commits.durable ?? 0;
+  }
+
+  /** @throws {RegistryError} `data_locked`, `data_foreign`, `data_damaged` or `data_unusable`, saying what to do. */
+  async open(host: LogHost): Promise<void> {
+    const { folder } = this.#options;
+    prepareFolder(folder);
+    const unlock = await lockFolder(folder);
+    try {
+      const segment = await this.#load(host);
+      this.#opened = { host, commits: new GroupCommit(segment, this.#revision, this), unlock };
+      await this.#checkpoint(false);
+    } catch (error) {
+      unlock();
+      throw asUnusable(folder, error);
+    }
+    this.#every('checkpoint', CHECKPOINT_MS, () => this.#inBackground('checkpoint', () => this.#checkpoint(false)));
+    if (this.durability === 'everysec') this.#every('sync', SYNC_MS, () => this.#syncSegment());
+  }
+
+  propose(change: Change): number {
+    const { host, commits } = this.#inUse;
+    if (this.#refusal !== undefined) throw this.#refusal;
+    this.#revision += 1;
+    stamp(change, this.#revision);
+    commits.add(change);
+    return host.apply(change) ? change.revision : 0;
+  }
+
+  flush(): Promise<void> {
+    return this.#inUse.commits.flush();
+  }
+
+  async close(): Promise<void> {
+    const { commits, unlock } = this.#inUse;
+    for (const timer of this.#timers.values()) timer.cancel();
+    try {
+      await this.#background;
+      await commits.flush();
+      await new Promise<void>((resolve, reject) =>
+        commits.segment.sync((error) => (error ? reject(error) : resolve())),
+      );
+      await this.#checkpoint(this.#refusal === undefined);
+    } finally {
+      this.#refusal = new RegistryError('shutting_down');
+      await commits.segment.close();
+      unlock();
+    }
+  }
+
+  onCommitted(): void {
+    const { host, commits } = this.#inUse;
+    host.onDurable();
+    if (commits.segment.size >= this.#compactAt) this.#inBackground('snapshot', () => this.#compact());
+  }
+
+  /** The files still hold what was committed before, so memory is made from them again. */
+  onWriteFailed(cause: Error): void {
+    const { host, commits } = this.#inUse;
+    const code = isFull(cause) ? 'storage_full' : 'storage_failed';
+    this.#refusal = new RegistryError(code, undefined, { cause });
+    host.logger.error({ err: cause }, 'a write to the log failed: changes are refused until the disk takes them again');
+    try {
+      commits.segment.cut();
+      this.#rebuild(host);
+    } catch (error) {
+      this.onSyncFailed(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    commits.discard(this.#refusal);
+    host.onRollback(this.#refusal);
+    this.#timers.set(
+      'retry',
+      host.clock.after(RETRY_MS, () => this.#retry()),
+    );
+  }
+
+  /** What the kernel has dropped cannot be trusted again, not even after a sync that succeeds. */
+  onSyncFailed(cause: Error): void {
+    const { host, commits } = this.#inUse;
+    this.#refusal = new RegistryError('storage_failed', undefined, { cause });
+    commits.discard(this.#refusal);
+    host.onFatal(this.#refusal);
+  }
+
+  get #inUse(): Opened {
+    if (this.#opened === undefined) throw new Error('the log is not open');
+    return this.#opened;
+  }
+
+  get #promised(): FileHeader['promised'] {
+    return this.waitForDisk ? 'replied-is-durable' : 'may-lose-replied';
+  }
+
+  /** @returns the segment to append to. */
+  async #load(host: LogHost): Promise<Segment> {
+    const { folder, repair } = this.#options;
+    const { registry, logger } = host;
+    const read = readCheckpoint(folder);
+    if (read === 'damaged') logger.warn({ folder }, 'the checkpoint of the deadlines is damaged and passed over');
+    const checkpoint = read === 'damaged' ? undefined : read;
+    const replayed = replay(folder, registry, repair);
+    this.#revision = registry.revision;
+    this.#setDeadlines(host, checkpoint?.deadlines ?? new Map());
+    if (replayed.damage !== undefined) return this.#repair(host, replayed.damage);
+
+    const { tail } = replayed;
+    if (tail === undefined) return this.#begin(host, 1);
+    if (tail.torn > 0) logger.warn({ bytes: tail.torn }, 'cut off an entry that was never acknowledged');
+    if (!repair) checkNothingMissing(folder, registry.revision, tail.header, checkpoint);
+    const segment = await Segment.continue(folder, tail.number, tail.header, tail.end, this.#options.io);
+    this.#epoch = mayHaveLost(registry.revision, tail.header, checkpoint) ? createEpoch() : tail.header.epoch;
+    if (tail.header.promised === this.#promised && tail.header.epoch === this.#epoch) return segment;
+    await segment.close();
+    return this.#begin(host, tail.number + 1);
+  }
+
+  /** Begins a segment, and an epoch where there is none yet. */
+  #begin(host: LogHost, number: number): Promise<Segment> {
+    this.#epoch ||= createEpoch();
+    return Segment.create(
+      this.#options.folder,
+      number,
+      this.#header('segment', host.registry.revision),
+      this.#options.io,
+    );
+  }
+
+  /** What could be read becomes a snapshot; what could not be is kept, out of the way. */
+  async #repair(host: LogHost, damage: RegistryError): Promise<Segment> {
+    const { folder } = this.#options;
+    const instances = host.registry.all();
+    const number = lastNumber(folder) + 1;
+    const segment = await this.#begin(host, number);
+    const header = { ...this.#header('snapshot', this.#revision), count: instances.length };
+    await writeSnapshot(folder, number, { header, instances, ready: async () => {} });
+    const place = setAside(folder, number, host.clock.wall());
+    host.logger.warn({ err: damage, instances: instances.length, place }, 'repaired: the damaged files are set aside');
+    return segment;
+  }
+
+  #header(kind: FileHeader['kind'], revision: number): FileHeader {
+    return { kind, promised: this.#promised, revision, count: 0, epoch: this.#epoch };
+  }
+
+  /** Fills the registry from the files again. Deadlines are not in them, so they are carried over. */
+  #rebuild(host: LogHost): void {
+    const { registry, clock } = host;
+    const skew = clock.wall() - clock.now();
+    const deadlines = new Map(registry.all().map(({ generation, expiresAt }) => [generation, expiresAt + skew]));
+    registry.clear();
+    replay(this.#options.folder, registry);
+    this.#setDeadlines(host, deadlines);
+  }
+
+  /** What is left: until the deadline by the wall clock, but no more than the ttl and no less than the grace. */
+  #setDeadlines({ registry, clock }: LogHost, known: ReadonlyMap<number, number>): void {
+    const now = clock.now();
+    const wall = clock.wall();
+    registry.setDeadlines(now, ({ generation, ttl, at }) => {
+      const left = (known.get(generation) ?? at + ttl) - wall;
+      return now + Math.min(ttl, Math.max(left, this.#options.grace));
+    });
+  }
+
+  async #checkpoint(clean: boolean): Promise<void> {
+    const { host, commits } = this.#inUse;
+    const { registry, clock } = host;
+    const shows = `${commits.durable} ${registry.renewals} ${clean}`;
+    if (shows === this.#checkpointed) return;
+    await writeCheckpoint(this.#options.folder, {
+      epoch: this.#epoch,
+      revision: commits.durable,
+      clean,
+      instances: registry.all(),
+      skew: clock.wall() - clock.now(),
+    });
+    this.#checkpointed = shows;
+  }
+
+  /**
+   * Begins a new segment, and writes a snapshot of what is before it. The snapshot may show changes that are
+   * still waiting to be committed, so it takes its place only when they are; if they fail, it never does.
+   */
+  async #compact(): Promise<void> {
+    const { host, commits } = this.#inUse;
+    const { folder, segmentBytes = SEGMENT_BYTES } = this.#options;
+    const { registry } = host;
+    const old = commits.segment;
+    const number = old.number + 1;
+    this.#compactAt = old.size + segmentBytes;
+    await commits.hold((last) => Segment.create(folder, number, this.#header('segment', last), this.#options.io));
+    const instances = registry.all();
+    const header = { ...this.#header('snapshot', registry.revision), count: instances.length };
+    const isDurable = commits.flush();
+    isDurable.catch(() => {});
+    await new Promise<void>((resolve, reject) => old.sync((error) => (error ? reject(error) : resolve())));
+    await old.close();
+    const bytes = await writeSnapshot(folder, number, { header, instances, ready: () => isDurable });
+    this.#compactAt = Math.max(segmentBytes, bytes);
+    sweepFolder(folder, number);
+    host.logger.info({ instances: instances.length, bytes }, 'wrote a snapshot');
+  }
+
+  #syncSegment(): void {
+    this.#inUse.commits.segment.sync((error) => {
+      if (error) this.onSyncFailed(error);
+    });
+  }
+
+  #retry(): void {
+    const { host, commits } = this.#inUse;
+    commits.segment.probe((error) => {
+      if (error) {
+        this.#timers.set(
+          'retry',
+          host.clock.after(RETRY_MS, () => this.#retry()),
+        );
+        return;
+      }
+      this.#refusal = undefined;
+      host.logger.info('the disk takes writes again');
+    });
+  }
+
+  /** Runs `work` unless other such work is running. If it fails, that is reported, and it is due again later. */
+  #inBackground(what: string, work: () => Promise<void>): void {
+    if (this.#background !== undefined || this.#refusal !== undefined) return;
+    this.#background = work()
+      .catch((error: unknown) => this.#inUse.host.logger.warn({ err: error }, `cannot write a ${what}`))
+      .finally(() => {
+        this.#background = undefined;
+      });
+  }
+
+  #every(name: string, ms: number, action: () => void): void {
+    const again = (): void => {
+      action();
+      this.#timers.set(name, this.#inUse.host.clock.after(ms, again));
+    };
+    this.#timers.set(name, this.#inUse.host.clock.after(ms, again));
+  }
+}
+
+/**
+ * The checkpoint says how far the log had once reached. A shorter one has lost what was acknowledged; where
+ * replies do not wait for the disk, a power cut does that, and it is no damage.
+ */
+function checkNothingMissing(
+  folder: string,
+  revision: number,
+  header: FileHeader,
+  checkpoint: Checkpoint | undefined,
+): void {
+  if (checkpoint === undefined || header.promised === 'may-lose-replied') return;
+  if (checkpoint.epoch !== header.epoch || checkpoint.revision <= revision) return;
+  throw new RegistryError(
+    'data_damaged',
+    `the log in ${folder} ends with change ${revision}, but change ${checkpoint.revision} had been acknowledged. Nothing was changed. Bring the data folder back from a backup, or start once with --repair to go on without what is missing`,
+  );
+}
+
+/** Whether changes that were replied to may be gone, so that their revisions must not come again. */
+function mayHaveLost(revision: number, header: FileHeader, checkpoint: Checkpoint | undefined): boolean {
+  if (header.promised === 'replied-is-durable') return checkpoint !== undefined && checkpoint.revision > revision;
+  return !(checkpoint?.clean && checkpoint.epoch === header.epoch && checkpoint.revision === revision);
+}
+
+function isFull(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'ENOSPC' || error.code === 'EDQUOT';
+}
+
+function asUnusable(folder: string, error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error;
+  return new RegistryError(
+    'data_unusable',
+    `cannot use ${folder}: ${String(error)}. Give --data-dir a folder that this user may write, or start with --memory`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,281 @@
+/**
+ * From the files of a data folder to a registry: the snapshot, then the segments after it. Everything is
+ * checked before it is believed. It reads synchronously: nothing can be served before it is done.
+ */
+
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { RegistryError } from '@reg/protocol';
+import type { Registry } from '../registry/registry.js';
+import { listFiles, segmentPath, snapshotPath } from './folder.js';
+import {
+  decodeChanges,
+  decodeEntryHeader,
+  decodeFileHeader,
+  ENTRY_HEADER_BYTES,
+  type EntryHeader,
+  FILE_HEADER_BYTES,
+  type FileHeader,
+  type FileKind,
+  isIntact,
+} from './format.js';
+
+export interface Replayed {
+  /** The segment to go on with; `undefined` where there is none. */
+  readonly tail: Tail | undefined;
+  /** Number of the snapshot that was read, and its size in bytes. */
+  readonly snapshot: number | undefined;
+  readonly snapshotBytes: number;
+  /** What was damaged and passed over; only where damage is tolerated. */
+  readonly damage: RegistryError | undefined;
+}
+
+interface Tail {
+  readonly number: number;
+  readonly header: FileHeader;
+  /** Where the next entry belongs: the end of the last whole one. */
+  readonly end: number;
+  /** Bytes after that, of an entry that a crash cut off before it was acknowledged. */
+  readonly torn: number;
+}
+
+/**
+ * Fills an empty registry from `folder`.
+ *
+ * @param tolerant reads up to the first damage, and reports that instead of throwing it.
+ * @throws {RegistryError} `data_damaged` or `data_foreign`, naming the file and the place.
+ */
+export function replay(folder: string, registry: Registry, tolerant = false): Replayed {
+  const files = listFiles(folder);
+  let damage: RegistryError | undefined;
+  let snapshotBytes = 0;
+  let tail: Tail | undefined;
+  const tolerate = (action: () => void): void => {
+    try {
+      action();
+    } catch (error) {
+      if (!tolerant || !(error instanceof RegistryError) || error.code !== 'data_damaged') throw error;
+      damage ??= error;
+    }
+  };
+
+  const { snapshot } = files;
+  if (snapshot !== undefined) {
+    tolerate(() => {
+      snapshotBytes = replaySnapshot(snapshotPath(folder, snapshot), registry);
+    });
+  }
+  const first = snapshot ?? 1;
+  const segments = files.segments.filter((number) => number >= first);
+  tolerate(() => {
+    segments.forEach((number, index) => {
+      if (number !== first + index) throw damaged(segmentPath(folder, first + index), 0, 'it is missing');
+      tail = replaySegment(segmentPath(folder, number), number, registry, index === segments.length - 1);
+    });
+  });
+  if (segments.length === 0 && (snapshot !== undefined || files.segments.length > 0)) {
+    tolerate(() => {
+      throw damaged(segmentPath(folder, first), 0, 'it is missing');
+    });
+  }
+  return { tail, snapshot, snapshotBytes, damage };
+}
+
+function replaySnapshot(path: string, registry: Registry): number {
+  const file = openFile(path, 'snapshot');
+  try {
+    let generation = 0;
+    let count = 0;
+    try {
+      for (const entry of file.entries()) {
+        if (entry.header.previous !== generation) throw damaged(path, entry.offset, 'a part before it is missing');
+        for (const change of decodeChanges(entry.payload)) {
+          if (change.kind !== 'register') throw damaged(path, entry.offset, 'a snapshot holds registrations only');
+          registry.restore(change);
+          generation = change.generation;
+          count += 1;
+        }
+      }
+    } catch (fault) {
+      throw fault instanceof Fault ? damaged(path, fault.offset, fault.message) : fault;
+    } finally {
+      registry.restored(file.header.revision);
+    }
+    if (count !== file.header.count)
+      throw damaged(path, file.size, `it holds ${count} of ${file.header.count} instances`);
+    return file.size;
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Changes up to the snapshot's revision are passed over. What is wrong at the end of the last segment may be
+ * an entry that a crash cut off; it was never acknowledged, and is not damage.
+ */
+function replaySegment(path: string, number: number, registry: Registry, isLast: boolean): Tail {
+  const file = openFile(path, 'segment');
+  const known = registry.revision;
+  let revision = file.header.revision;
+  if (revision > known) throw damaged(path, 0, `changes ${known + 1} to ${revision} before it are missing`);
+  let end = FILE_HEADER_BYTES;
+  try {
+    for (const entry of file.entries()) {
+      if (entry.header.previous !== revision) throw damaged(path, entry.offset, 'an entry before it is missing');
+      for (const change of decodeChanges(entry.payload)) {
+        if (change.revision > known) registry.apply(change);
+        revision = change.revision;
+      }
+      end = entry.end;
+    }
+  } catch (fault) {
+    if (!(fault instanceof Fault)) throw fault;
+    if (!isLast || !file.isTorn(fault)) throw damaged(path, fault.offset, fault.message);
+  } finally {
+    file.close();
+  }
+  return { number, header: file.header, end, torn: file.size - end };
+}
+
+function damaged(path: string, offset: number, what: string): RegistryError {
+  return new RegistryError(
+    'data_damaged',
+    `${path} is damaged at byte ${offset}: ${what}. Nothing was changed. Bring the data folder back from a backup, or start once with --repair, which keeps what can still be read and sets the damaged files aside`,
+  );
+}
+
+/** An entry that is not whole, before it is known whether that is damage. */
+class Fault extends Error {
+  readonly offset: number;
+  /** The header, where that was intact. */
+  readonly header: EntryHeader | undefined;
+
+  constructor(offset: number, message: string, header?: EntryHeader) {
+    super(message);
+    this.offset = offset;
+    this.header = header;
+  }
+}
+
+interface Entry {
+  readonly offset: number;
+  readonly end: number;
+  readonly header: EntryHeader;
+  readonly payload: Buffer;
+}
+
+interface DataFile {
+  readonly header: FileHeader;
+  readonly size: number;
+  /** The entries in order. Throws a `Fault` at the first that is not whole. */
+  entries(): Generator<Entry>;
+  isTorn(fault: Fault): boolean;
+  close(): void;
+}
+
+function openFile(path: string, kind: FileKind): DataFile {
+  const fd = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    return {
+      header: checkHeader(path, kind, readAt(fd, 0, Math.min(size, FILE_HEADER_BYTES))),
+      size,
+      entries: () => readEntries(fd, size),
+      isTorn: (fault) => isTorn(fd, size, fault),
+      close: () => closeSync(fd),
+    };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function checkHeader(path: string, kind: FileKind, bytes: Buffer): FileHeader {
+  const header = decodeFileHeader(bytes);
+  if (header === 'foreign') {
+    throw new RegistryError('data_foreign', `${path} was not written by this program; remove it from the data folder`);
+  }
+  if (header === 'newer') {
+    throw new RegistryError(
+      'data_foreign',
+      `${path} was written by a newer version; start that version, or a later one`,
+    );
+  }
+  if (header === 'short' || header === 'damaged') throw damaged(path, 0, 'its header is not whole');
+  if (header.kind !== kind) throw damaged(path, 0, `it is a ${header.kind} under the name of a ${kind}`);
+  return header;
+}
+
+/** How much is read at once. An entry that is larger is read in one piece of its own. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+function* readEntries(fd: number, size: number): Generator<Entry> {
+  let window = EMPTY;
+  /** Where in the file the window begins. */
+  let start = FILE_HEADER_BYTES;
+  let offset = FILE_HEADER_BYTES;
+  const bytesAt = (from: number, length: number): Buffer => {
+    if (from + length > start + window.length) {
+      start = from;
+      window = readAt(fd, from, Math.min(Math.max(length, WINDOW_BYTES), size - from));
+    }
+    return window.subarray(from - start, from - start + length);
+  };
+
+  while (offset < size) {
+    const body = offset + ENTRY_HEADER_BYTES;
+    if (body > size) throw new Fault(offset, 'the file ends within an entry');
+    const header = decodeEntryHeader(bytesAt(offset, ENTRY_HEADER_BYTES), 0);
+    if (header === undefined) throw new Fault(offset, 'the header of an entry does not match its checksum');
+    const end = body + header.payloadBytes;
+    if (end > size) throw new Fault(offset, 'the file ends within an entry', header);
+    const payload = bytesAt(body, header.payloadBytes);
+    if (!isIntact(header, payload)) throw new Fault(offset, 'an entry does not match its checksum', header);
+    yield { offset, end, header, payload };
+    offset = end;
+  }
+}
+
+const SECTOR_BYTES = 512;
+/** So many zeros in a row are in no entry that was written whole. */
+const ZEROS = 64;
+
+/**
+ * Tells a torn entry from a damaged one, as etcd does with its own log: what was cut off by a crash either ends
+ * with the file, or has a sector of zeros where the disk had the room but not yet the bytes. And it is the
+ * last: an intact entry behind it was acknowledged after it, so it had been whole.
+ */
+function isTorn(fd: number, size: number, { offset, header }: Fault): boolean {
+  const body = offset + ENTRY_HEADER_BYTES;
+  if (body > size) return true;
+  if (header === undefined) {
+    const rest = readAt(fd, offset, Math.min(size - offset, SECTOR_BYTES));
+    return rest.every((byte) => byte === 0) || hasZeroSector(rest, offset);
+  }
+  const end = body + header.payloadBytes;
+  if (end > size) return true;
+  const isFollowed =
+    end + ENTRY_HEADER_BYTES <= size && decodeEntryHeader(readAt(fd, end, ENTRY_HEADER_BYTES), 0) !== undefined;
+  return !isFollowed && hasZeroSector(readAt(fd, body, header.payloadBytes), body);
+}
+
+function hasZeroSector(bytes: Buffer, offset: number): boolean {
+  for (let from = 0; from < bytes.length; ) {
+    const to = Math.min(bytes.length, from + SECTOR_BYTES - ((offset + from) % SECTOR_BYTES));
+    if (to - from >= ZEROS && bytes.subarray(from, to).every((byte) => byte === 0)) return true;
+    from = to;
+  }
+  return false;
+}
+
+const EMPTY: Buffer = Buffer.alloc(0);
+
+function readAt(fd: number, position: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let held = 0;
+  while (held < length) {
+    const read = readSync(fd, bytes, held, length - held, position + held);
+    if (read === 0) break;
+    held += read;
+  }
+  return bytes.subarray(0, held);
+}

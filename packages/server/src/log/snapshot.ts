@@ -1,0 +1,54 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Change } from '../change.js';
+import type { Instance } from '../registry/instance.js';
+import { snapshotPath, writeWhole } from './folder.js';
+import { EntryWriter, encodeFileHeader, type FileHeader } from './format.js';
+
+/** How much is encoded in one turn of the loop: a millisecond or two. */
+const PIECE_BYTES = 256 * 1024;
+
+export interface SnapshotSource {
+  readonly header: FileHeader;
+  /** Every instance as of the header's revision, in the order of generations. */
+  readonly instances: readonly Instance[];
+  /** Told before the file takes its place; a rejection, or one thrown on the way, leaves no file. */
+  readonly ready: () => Promise<void>;
+}
+
+/** Writes a snapshot beside whatever else the daemon does. It exists when this resolves, with its size. */
+export function writeSnapshot(folder: string, number: number, source: SnapshotSource): Promise<number> {
+  return writeWhole(snapshotPath(folder, number), encodeSnapshot(source));
+}
+
+async function* encodeSnapshot({ header, instances, ready }: SnapshotSource): AsyncGenerator<Buffer> {
+  yield encodeFileHeader(header);
+  const writer = new EntryWriter();
+  let generation = 0;
+  for (const instance of instances) {
+    writer.add(registrationOf(instance), generation);
+    generation = instance.generation;
+    if (writer.length < PIECE_BYTES) continue;
+    yield writer.finish();
+    writer.clear();
+    await setImmediate();
+  }
+  yield writer.finish();
+  await ready();
+}
+
+/** The change that makes an instance what it is. */
+function registrationOf(instance: Instance): Change {
+  const { service, id, body, ttl, revision, generation, registered, at, expiresAt } = instance;
+  return {
+    kind: 'register',
+    revision,
+    key: service.name,
+    instance: id,
+    generation,
+    at,
+    registered,
+    ttl,
+    body,
+    expiresAt,
+  };
+}

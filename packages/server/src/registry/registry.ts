@@ -1,0 +1,197 @@
+import type { Change, EndChange, RegisterChange } from '../change.js';
+import { History } from './history.js';
+import { createInstance, createService, type Instance, type Service } from './instance.js';
+import { Roster } from './roster.js';
+import { TimingWheel } from './wheel.js';
+
+/** What a query asks for. */
+export interface Selection {
+  /** The service; `undefined` for all. */
+  readonly service: string | undefined;
+  /** One instance of it; `undefined` for all. */
+  readonly instance: string | undefined;
+  /** Only generations above this. */
+  readonly after: number;
+  /** At most so many instances. */
+  readonly limit: number;
+  /** At most so many bytes of records. */
+  readonly maxBytes: number;
+}
+
+export interface Selected {
+  readonly instances: Instance[];
+  /** What cut the selection short; `undefined` where it is whole. */
+  readonly cut: 'limit' | 'bytes' | undefined;
+  /** The selection shows every change up to this revision, so it has to wait until that is durable. */
+  readonly revision: number;
+}
+
+/**
+ * The state of the registry: services, their instances, and when each is due. `apply` is the one function that
+ * changes what is registered. It is a function of the state and the change alone, so that the same log gives
+ * the same registry everywhere; what it reads no clock for is told to it by who does.
+ */
+export class Registry {
+  readonly history: History;
+  readonly #services = new Map<string, Service>();
+  readonly #roster = new Roster();
+  readonly #wheel = new TimingWheel();
+  #revision = 0;
+  #lastVanished = 0;
+  #renewals = 0;
+
+  constructor(historyCapacity: number) {
+    this.history = new History(historyCapacity);
+  }
+
+  /** Revision of the last change. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** How many instances are registered, the expired and not yet ended included. */
+  get size(): number {
+    return this.#roster.size;
+  }
+
+  /** How many times a deadline was moved by a renewal, since the start. */
+  get renewals(): number {
+    return this.#renewals;
+  }
+
+  /** @returns whether it took effect: a change of a generation that has passed does not. */
+  apply(change: Change): boolean {
+    this.#revision = change.revision;
+    this.history.push(change);
+    const current = this.find(change.key, change.instance);
+    if (change.kind !== 'register') return this.#end(current, change);
+    const isFirst = change.generation === change.revision;
+    if (!isFirst && current?.generation !== change.generation) return false;
+    this.#register(current, change);
+    return true;
+  }
+
+  /** Takes the state as of a snapshot, one instance after another, in the order of their generations. */
+  restore(change: RegisterChange): void {
+    this.#register(undefined, change);
+  }
+
+  /** Ends a restoring: history begins after `revision`. */
+  restored(revision: number): void {
+    this.#revision = revision;
+    this.history.restart(revision);
+  }
+
+  /** Forgets everything, to be filled from the log again. */
+  clear(): void {
+    this.#services.clear();
+    this.#roster.clear();
+    this.#wheel.clear();
+    this.restored(0);
+  }
+
+  find(service: string, instance: string): Instance | undefined {
+    return this.#services.get(service)?.instances.get(instance);
+  }
+
+  /** The instances of a service that have not expired at `now`. */
+  instancesOf(service: string, now: number): Instance[] {
+    return [...(this.#services.get(service)?.instances.values() ?? [])].filter((instance) => instance.expiresAt > now);
+  }
+
+  /**
+   * Revision of the last change of a service. For one that is not there that would be its removal; the last
+   * removal of any service stands in for it, which at worst waits for one commit more, and spares the registry
+   * a memory of every name that was ever used.
+   */
+  lastChangeOf(service: string): number {
+    return this.#services.get(service)?.revision ?? this.#lastVanished;
+  }
+
+  /** Moves a deadline to `expiresAt`: that is all that a heartbeat does. */
+  renew(instance: Instance, expiresAt: number): void {
+    const earlier = expiresAt < instance.expiresAt;
+    instance.expiresAt = expiresAt;
+    this.#renewals += 1;
+    if (earlier) this.#wheel.refile(instance);
+  }
+
+  /** What is asked for and has not expired at `now`, in the order of generations. */
+  select(selection: Selection, now: number): Selected {
+    const { service, after, limit, maxBytes } = selection;
+    const instances: Instance[] = [];
+    let bytes = 0;
+    let cut: Selected['cut'];
+    for (const instance of this.#candidates(selection)) {
+      if (instance.generation <= after || instance.expiresAt <= now) continue;
+      bytes += instance.recordBytes;
+      if (bytes > maxBytes) cut = 'bytes';
+      else if (instances.length === limit) cut = 'limit';
+      if (cut !== undefined) break;
+      instances.push(instance);
+    }
+    return { instances, cut, revision: service === undefined ? this.#revision : this.lastChangeOf(service) };
+  }
+
+  /** Every instance, in the order of generations: a copy, for who walks it over many turns. */
+  all(): Instance[] {
+    return this.#roster.toArray();
+  }
+
+  /** Adds to `due` what has expired at `now`, looking at `most` instances; see `TimingWheel.collect`. */
+  collectDue(now: number, most: number, due: Instance[]): boolean {
+    return this.#wheel.collect(now, most, due);
+  }
+
+  /** Sets every deadline anew, after a restart, when `deadlineOf` can tell what is left. */
+  setDeadlines(now: number, deadlineOf: (instance: Instance) => number): void {
+    this.#wheel.start(now);
+    for (const instance of this.#roster.after(0)) {
+      instance.expiresAt = deadlineOf(instance);
+      this.#wheel.refile(instance);
+    }
+  }
+
+  #register(old: Instance | undefined, change: RegisterChange): void {
+    const service = this.#services.get(change.key) ?? createService(change.key);
+    const instance = createInstance(service, change);
+    if (old !== undefined) this.#wheel.remove(old);
+    if (old?.generation === change.generation) {
+      this.#roster.replace(old, instance);
+    } else {
+      if (old !== undefined) this.#remove(old);
+      this.#services.set(service.name, service);
+      this.#roster.add(instance);
+    }
+    service.instances.set(instance.id, instance);
+    service.revision = change.revision;
+    this.#wheel.file(instance);
+  }
+
+  #end(instance: Instance | undefined, change: EndChange): boolean {
+    if (instance?.generation !== change.generation) return false;
+    this.#wheel.remove(instance);
+    this.#remove(instance);
+    const { service } = instance;
+    service.revision = change.revision;
+    if (service.instances.size === 0) {
+      this.#services.delete(service.name);
+      this.#lastVanished = change.revision;
+    }
+    return true;
+  }
+
+  #remove(instance: Instance): void {
+    instance.service.instances.delete(instance.id);
+    this.#roster.remove(instance);
+  }
+
+  #candidates({ service: name, instance: id, after }: Selection): Iterable<Instance> {
+    if (name === undefined) return this.#roster.after(after);
+    const service = this.#services.get(name);
+    if (service === undefined) return [];
+    if (id === undefined) return service.instances.values();
+    const instance = service.instances.get(id);
+    return instance === undefined ? [] : [instance];
+  }
+}

@@ -1,0 +1,11 @@
+import type { RequestId } from '@reg/protocol';
+
+/** What a command answers, and when it may leave. */
+export interface Reply {
+  /** For the error that takes the reply's place if what it shows is never durable. */
+  readonly id: RequestId | undefined;
+  /** The last change that it shows: it leaves when that is durable. */
+  readonly shows: number;
+  /** The line with its ending; in pieces, made as they are sent, where it is long. */
+  readonly line: string | Iterator<string>;
+}

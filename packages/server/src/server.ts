@@ -1,0 +1,221 @@
+import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type Clock, type Endpoint, formatEndpoint, type Limits, RegistryError, systemClock, type Timer } from '@reg/protocol';
+import type { Change } from './change.js';
+import { RegistryClock } from './clock.js';
+import { type Config, defaultConfig } from './config.js';
+import type { Core } from './core.js';
+import { ExpiryLoop } from './expiry.js';
+import { DiskLog } from './log/disk.js';
+import type { Log, LogHost } from './log/log.js';
+import { MemoryLog } from './log/memory.js';
+import { type Logger, silentLogger } from './logger.js';
+import { redact } from './redact.js';
+import { Registry } from './registry/registry.js';
+import { Session } from './session.js';
+import { VERSION } from './version.js';
+
+/** Anything of `Config`, and what only an embedding program can hand over. */
+export interface ServerOptions extends Partial<Config> {
+  /** Silent where absent. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** In place of the log that `storage` names. */
+  readonly log?: Log;
+  /** Told when the server has stopped itself because its data cannot be trusted any more. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+/** How long a shutdown waits for peers to take their last replies, in ms. */
+const DRAIN_MS = 700;
+const STANDSTILL_CHECK_MS = 1000;
+
+/**
+ * Makes a registry of its own inside this process. Nothing is opened before `listen` (or `start`).
+ *
+ *     const server = createServer({ port: 0, storage: 'memory' });
+ *     const { host, port } = await server.listen();
+ *     await server.close();
+ */
+export function createServer(options: ServerOptions = {}): RegistryServer {
+  return new RegistryServer(options);
+}
+
+/** The daemon, put together: the registry, its log, its clock, and a session for each connection. */
+export class RegistryServer implements LogHost {
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly clock: RegistryClock;
+  readonly logger: Logger;
+  readonly #log: Log;
+  readonly #onFatal: (error: Error) => void;
+  readonly #expiry: ExpiryLoop;
+  readonly #sessions = new Set<Session>();
+  /** Sessions with replies that wait, most often for the log. */
+  readonly #waiting = new Set<Session>();
+  #core: Core | undefined;
+  #tcp: TcpServer | undefined;
+  #standstillTimer: Timer | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor({ logger = silentLogger(), clock = systemClock, log, onFatal = () => {}, ...given }: ServerOptions) {
+    this.config = { ...defaultConfig(), ...given };
+    this.logger = logger;
+    this.clock = new RegistryClock(clock);
+    this.registry = new Registry(this.config.history);
+    this.#log = log ?? createLog(this.config);
+    this.#onFatal = onFatal;
+    this.#expiry = new ExpiryLoop(this.registry, this.#log, this.clock);
+  }
+
+  /** Reads what is kept, and begins to expire. `listen` does it by itself. */
+  async start(): Promise<void> {
+    await this.#log.open(this);
+    const { size } = this.registry;
+    const grace = size === 0 ? 0 : this.config.grace * 1000;
+    this.#core = {
+      registry: this.registry,
+      log: this.#log,
+      clock: this.clock,
+      limits: limitsOf(this.config),
+      version: VERSION,
+      warmUntil: this.clock.now() + grace,
+    };
+    this.#expiry.start();
+    this.#checkStandstill();
+    const { kind, epoch, durability } = this.#log;
+    this.logger.info({ log: kind, durability, epoch, instances: size, revision: this.registry.revision }, 'started');
+  }
+
+  /**
+   * Accepts connections.
+   *
+   * @returns where, with the port that was free where 0 was asked for.
+   * @throws {RegistryError} `listen_failed`, or what `DiskLog.open` throws.
+   */
+  async listen(): Promise<Endpoint> {
+    if (this.#core === undefined) await this.start();
+    const tcp = createTcpServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.handle(socket),
+    );
+    this.#tcp = tcp;
+    const { host, port } = this.config;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        tcp.once('error', reject);
+        tcp.listen({ host, port }, resolve);
+      });
+    } catch (error) {
+      await this.close();
+      throw asListenFailed({ host, port }, error);
+    }
+    tcp.on('error', (error) => this.logger.error({ err: error }, 'cannot accept a connection'));
+    const address = tcp.address();
+    const endpoint = { host, port: typeof address === 'object' && address !== null ? address.port : port };
+    this.logger.info(endpoint, `listening on ${formatEndpoint(endpoint)}`);
+    return endpoint;
+  }
+
+  /** Serves one connection, of whatever kind. The server must have been started. */
+  handle(stream: Duplex): void {
+    if (this.#core === undefined) throw new Error('the server is not started');
+    const session = new Session(stream, this.#core, this.logger, this.#waiting);
+    this.#sessions.add(session);
+    stream.on('close', () => {
+      this.#sessions.delete(session);
+      this.#waiting.delete(session);
+    });
+    if (this.#closing !== undefined) session.end();
+  }
+
+  /** Takes no more requests, answers those that were read, and lets go of everything. Takes less than a second. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  apply(change: Change): boolean {
+    if (this.logger.isLevelEnabled('debug')) this.logger.debug(redact(change), change.kind);
+    return this.registry.apply(change);
+  }
+
+  onDurable(): void {
+    for (const session of this.#takeWaiting()) session.resume();
+  }
+
+  onRollback(error: Error): void {
+    for (const session of this.#takeWaiting()) session.rollBack(error);
+  }
+
+  onFatal(error: Error): void {
+    this.logger.fatal({ err: error }, 'the data cannot be trusted any more: stopping');
+    this.onRollback(error);
+    void this.close()
+      .catch((failure: unknown) => this.logger.error({ err: failure }, 'stopping failed'))
+      .finally(() => this.#onFatal(error));
+  }
+
+  async #close(): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      if (this.#tcp?.listening) this.#tcp.close(() => resolve());
+      else resolve();
+    });
+    for (const session of this.#sessions) session.end();
+    await this.#sessionsClosed();
+    for (const session of this.#sessions) session.destroy();
+    await stopped;
+    this.#expiry.stop();
+    this.#standstillTimer?.cancel();
+    if (this.#core !== undefined) await this.#log.close();
+    this.logger.info('stopped');
+  }
+
+  /** Resolves when no session is left, or when the time for that is over. */
+  #sessionsClosed(): Promise<void> {
+    return new Promise((resolve) => {
+      const deadline = this.clock.monotonic() + DRAIN_MS;
+      const look = (): void => {
+        if (this.#sessions.size === 0 || this.clock.monotonic() >= deadline) resolve();
+        else this.clock.after(5, look).ref();
+      };
+      look();
+    });
+  }
+
+  /** Those who wait, once each; who still has to wait puts itself back. */
+  #takeWaiting(): Session[] {
+    const sessions = [...this.#waiting];
+    this.#waiting.clear();
+    return sessions;
+  }
+
+  #checkStandstill(): void {
+    const now = this.clock.now();
+    for (const session of this.#sessions) session.checkStandstill(now);
+    this.#standstillTimer = this.clock.after(STANDSTILL_CHECK_MS, () => this.#checkStandstill());
+  }
+}
+
+function limitsOf({ maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes }: Config): Limits {
+  return { maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes };
+}
+
+function createLog({ storage, dataDir, durability, grace, repair }: Config): Log {
+  return storage === 'memory'
+    ? new MemoryLog()
+    : new DiskLog({ folder: dataDir, durability, grace: grace * 1000, repair });
+}
+
+function asListenFailed(endpoint: Endpoint, error: unknown): RegistryError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const where = formatEndpoint(endpoint);
+  const reason =
+    code === 'EADDRINUSE'
+      ? `something listens on ${where} already: stop it, or choose another --port`
+      : `cannot listen on ${where}: ${String(error)}`;
+  return new RegistryError('listen_failed', reason, { cause: error });
+}

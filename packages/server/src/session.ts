@@ -1,0 +1,124 @@
+import type { Duplex } from 'node:stream';
+import { decodeRequest, LineReader, RegistryError, RequestError, TOO_LONG } from '@reg/protocol';
+import type { Logger } from 'pino';
+import type { Core } from './core.js';
+import { dispatch } from './dispatch.js';
+import { errorReply, Outbox } from './outbox.js';
+
+/** How long a line may stay unfinished, and a peer may read nothing of what waits for it, in ms. */
+const STANDSTILL_MS = 30_000;
+/** How long a peer may take to close its side when this side has closed, in ms. */
+const FAREWELL_MS = 5000;
+
+/**
+ * One connection: takes requests from a stream, line by line, and has them answered in order. It takes no more
+ * than it can answer: while its outbox is full, what the peer sends stays in the peer's hands.
+ */
+export class Session {
+  readonly #stream: Duplex;
+  readonly #core: Core;
+  readonly #logger: Logger;
+  readonly #reader: LineReader;
+  readonly #outbox: Outbox;
+  readonly #waiting: Set<Session>;
+  /** Registry time since when a line has been unfinished, the peer has not read, this side has been closing. */
+  #partialSince: number | undefined;
+  #unreadSince: number | undefined;
+  #endingSince: number | undefined;
+
+  /** @param waiting is where the session puts itself to be resumed when the log has gone on. */
+  constructor(stream: Duplex, core: Core, logger: Logger, waiting: Set<Session>) {
+    this.#stream = stream;
+    this.#core = core;
+    this.#logger = logger;
+    this.#waiting = waiting;
+    this.#reader = new LineReader(core.limits.maxLineBytes);
+    this.#outbox = new Outbox(
+      stream,
+      () => core.log.durable,
+      () => this.resume(),
+    );
+    stream.on('data', (chunk: Buffer) => {
+      if (this.#endingSince !== undefined) return;
+      this.#reader.push(chunk);
+      this.resume();
+    });
+    stream.on('drain', () => this.resume());
+    stream.on('end', () => this.end());
+    stream.on('error', (error) => logger.debug({ err: error }, 'connection failed'));
+  }
+
+  /** Goes on wherever it stood: after new bytes, a drain, or a change that has become durable. */
+  resume(): void {
+    if (this.#stream.destroyed) return;
+    this.#outbox.send();
+    while (!this.#outbox.isFull) {
+      const line = this.#reader.next();
+      if (line === undefined) break;
+      this.#partialSince = undefined;
+      this.#answer(line);
+    }
+    this.#outbox.send();
+    if (this.#outbox.isFull) this.#stream.pause();
+    else if (this.#stream.isPaused()) this.#stream.resume();
+    if (!this.#outbox.isEmpty) this.#waiting.add(this);
+    else if (this.#endingSince !== undefined && !this.#reader.unread) this.#stream.end();
+    this.#watchStandstill();
+  }
+
+  /** What waits for changes that were undone fails. */
+  rollBack(error: Error): void {
+    this.#outbox.fail(error);
+    this.resume();
+  }
+
+  /** Takes no more bytes, answers what was read, and closes. */
+  end(): void {
+    this.#endingSince ??= this.#core.clock.now();
+    this.resume();
+  }
+
+  destroy(): void {
+    this.#waiting.delete(this);
+    this.#stream.destroy();
+  }
+
+  /** Closes a connection that has stood still for too long. To be called now and then. */
+  checkStandstill(now: number): void {
+    if (now - (this.#unreadSince ?? now) >= STANDSTILL_MS) {
+      this.#logger.info({ code: 'slow_peer' }, 'closed: the peer has not read for too long');
+      this.destroy();
+    } else if (this.#endingSince !== undefined) {
+      if (this.#outbox.isEmpty && now - this.#endingSince >= FAREWELL_MS) this.destroy();
+    } else if (now - (this.#partialSince ?? now) >= STANDSTILL_MS) {
+      this.#logger.info({ code: 'slow_peer' }, 'closed: a line was not finished');
+      const error = new RegistryError('slow_peer', `a line was not finished within ${STANDSTILL_MS / 1000} seconds`);
+      this.#outbox.add(undefined, errorReply(undefined, error));
+      this.end();
+    }
+  }
+
+  #answer(line: Buffer | typeof TOO_LONG): void {
+    if (line === TOO_LONG) {
+      const { maxLineBytes } = this.#core.limits;
+      const error = new RegistryError('line_too_long', `a line must be at most ${maxLineBytes} bytes`);
+      this.#outbox.add(undefined, errorReply(undefined, error));
+      return;
+    }
+    let id: string | number | undefined;
+    try {
+      const request = decodeRequest(line, this.#core.limits);
+      id = request.id;
+      this.#outbox.add(id, dispatch(request, this.#core));
+    } catch (error) {
+      if (!(error instanceof RegistryError)) this.#logger.error({ err: error }, 'a request failed');
+      this.#outbox.add(id, errorReply(error instanceof RequestError ? error.id : id, error));
+    }
+  }
+
+  #watchStandstill(): void {
+    const now = this.#core.clock.now();
+    this.#unreadSince = this.#stream.writableNeedDrain ? (this.#unreadSince ?? now) : undefined;
+    this.#partialSince = this.#reader.partial ? (this.#partialSince ?? now) : undefined;
+  }
+}

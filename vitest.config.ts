@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => new URL(`./packages/${path}`, import.meta.url).pathname;
+
+export default defineConfig({
+  resolve: {
+    // Unit tests run on the sources; the end-to-end tests in tests/ drive what was built.
+    alias: [
+      { find: '@reg/protocol/testing', replacement: source('protocol/src/testing.ts') },
+      { find: /^@reg\/(protocol|server|client)$/, replacement: source('$1/src/index.ts') },
+    ],
+  },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
+    testTimeout: 20_000,
+  },
+});
