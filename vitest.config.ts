@@ -10,6 +10,8 @@ export default defineConfig({
       { find: /^@reg\/(protocol|server|client)$/, replacement: source('$1/src/index.ts') },
     ],
   },
+  // Node 20 has no `await using` of its own.
+  oxc: { target: 'es2022' },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
     testTimeout: 20_000,

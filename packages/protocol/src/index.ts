@@ -16,7 +16,15 @@ export {
 export { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.js';
 export { ERRORS, type ErrorCode, isErrorCode, RegistryError } from './errors.js';
 export { LineReader, TOO_LONG } from './framing.js';
-export { DEFAULT_LIMITS, DEFAULT_PORT, DEFAULT_TIMEOUT, type Limits, MAX_TIMEOUT, PROTOCOL_VERSION, WIRE_LIMITS } from './limits.js';
+export {
+  DEFAULT_LIMITS,
+  DEFAULT_PORT,
+  DEFAULT_TIMEOUT,
+  type Limits,
+  MAX_TIMEOUT,
+  PROTOCOL_VERSION,
+  WIRE_LIMITS,
+} from './limits.js';
 export {
   ALL,
   type Commands,

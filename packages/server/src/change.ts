@@ -1,5 +1,3 @@
-import type { Instance } from './registry/instance.js';
-
 /**
  * The registry is a view of an ordered log of changes, and this is a change. Everything that `apply` needs is
  * in it, times too: to apply it, no clock is read. `revision` is 0 until the log has given the change its
@@ -37,10 +35,4 @@ export interface EndChange {
   readonly generation: number;
   /** When it was proposed, in ms since the Unix epoch. */
   readonly at: number;
-}
-
-/** The change that ends an instance as it is now. */
-export function endOf(kind: EndChange['kind'], instance: Instance, wall: number): EndChange {
-  const { service, id, generation } = instance;
-  return { kind, revision: 0, key: service.name, instance: id, generation, at: wall };
 }

@@ -1,8 +1,7 @@
 import { RegistryError, type Timer } from '@reg/protocol';
-import { endOf } from './change.js';
 import type { RegistryClock } from './clock.js';
 import type { Log } from './log/log.js';
-import type { Instance } from './registry/instance.js';
+import { endOf, type Instance } from './registry/instance.js';
 import type { Registry } from './registry/registry.js';
 
 /** How often deadlines are looked at, in ms. It also keeps the clock looked at; see `RegistryClock`. */

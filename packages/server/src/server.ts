@@ -1,6 +1,14 @@
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Clock, type Endpoint, formatEndpoint, type Limits, RegistryError, systemClock, type Timer } from '@reg/protocol';
+import {
+  type Clock,
+  type Endpoint,
+  formatEndpoint,
+  type Limits,
+  RegistryError,
+  systemClock,
+  type Timer,
+} from '@reg/protocol';
 import type { Change } from './change.js';
 import { RegistryClock } from './clock.js';
 import { type Config, defaultConfig } from './config.js';
@@ -56,13 +64,14 @@ export class RegistryServer implements LogHost {
   #core: Core | undefined;
   #tcp: TcpServer | undefined;
   #standstillTimer: Timer | undefined;
+  #onLastClosed: () => void = () => {};
   #closing: Promise<void> | undefined;
 
   constructor({ logger = silentLogger(), clock = systemClock, log, onFatal = () => {}, ...given }: ServerOptions) {
     this.config = { ...defaultConfig(), ...given };
     this.logger = logger;
     this.clock = new RegistryClock(clock);
-    this.registry = new Registry(this.config.history);
+    this.registry = new Registry(this.config.history, this.clock.now());
     this.#log = log ?? createLog(this.config);
     this.#onFatal = onFatal;
     this.#expiry = new ExpiryLoop(this.registry, this.#log, this.clock);
@@ -116,6 +125,11 @@ export class RegistryServer implements LogHost {
     return endpoint;
   }
 
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#sessions.size;
+  }
+
   /** Serves one connection, of whatever kind. The server must have been started. */
   handle(stream: Duplex): void {
     if (this.#core === undefined) throw new Error('the server is not started');
@@ -124,6 +138,7 @@ export class RegistryServer implements LogHost {
     stream.on('close', () => {
       this.#sessions.delete(session);
       this.#waiting.delete(session);
+      if (this.#sessions.size === 0) this.#onLastClosed();
     });
     if (this.#closing !== undefined) session.end();
   }
@@ -176,13 +191,14 @@ export class RegistryServer implements LogHost {
 
   /** Resolves when no session is left, or when the time for that is over. */
   #sessionsClosed(): Promise<void> {
+    if (this.#sessions.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const deadline = this.clock.monotonic() + DRAIN_MS;
-      const look = (): void => {
-        if (this.#sessions.size === 0 || this.clock.monotonic() >= deadline) resolve();
-        else this.clock.after(5, look).ref();
+      const timer = this.clock.after(DRAIN_MS, resolve);
+      timer.ref();
+      this.#onLastClosed = () => {
+        timer.cancel();
+        resolve();
       };
-      look();
     });
   }
 

@@ -43,7 +43,10 @@ export class Session {
       this.#reader.push(chunk);
       this.resume();
     });
-    stream.on('drain', () => this.resume());
+    stream.on('drain', () => {
+      this.#unreadSince = undefined;
+      this.resume();
+    });
     stream.on('end', () => this.end());
     stream.on('error', (error) => logger.debug({ err: error }, 'connection failed'));
   }

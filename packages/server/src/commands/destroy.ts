@@ -1,8 +1,7 @@
 import { type DestroyRequest, EVERY_INSTANCE, encodeReply } from '@reg/protocol';
-import { endOf } from '../change.js';
 import type { Core } from '../core.js';
-import { type Eventually, then } from '../log/log.js';
-import type { Instance } from '../registry/instance.js';
+import { andThen, type Eventually } from '../log/log.js';
+import { endOf, type Instance } from '../registry/instance.js';
 import type { Reply } from '../reply.js';
 
 /** Ends one instance, or all of a service. That there is nothing to end is no error. */
@@ -14,12 +13,12 @@ export function destroy(request: DestroyRequest, core: Core): Eventually<Reply> 
     .filter(({ id }) => request.instance === EVERY_INSTANCE || id === request.instance);
   const removed = ended.reduce<Eventually<number>>(
     (sum, instance) =>
-      then(sum, (count) =>
-        then(log.propose(endOf('destroy', instance, clock.wall())), (revision) => count + Math.sign(revision)),
+      andThen(sum, (count) =>
+        andThen(log.propose(endOf('destroy', instance, clock.wall())), (revision) => count + Math.sign(revision)),
       ),
     0,
   );
-  return then(removed, (count) => answer(request, core, count));
+  return andThen(removed, (count) => answer(request, core, count));
 }
 
 /** It shows the service as it now is, so it waits for the service's last change, also where it changed nothing. */

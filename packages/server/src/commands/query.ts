@@ -4,8 +4,8 @@ import { encodeRecord, type Instance } from '../registry/instance.js';
 import type { Selected } from '../registry/registry.js';
 import type { Reply } from '../reply.js';
 
-/** A reply with more records is made in pieces of so many. */
-const RECORDS_PER_PIECE = 500;
+/** A reply with more than this is made in pieces of about so much, as the peer takes them. */
+const PIECE_BYTES = 64 * 1024;
 
 /**
  * Answers what is registered and has not expired. The records are those of this moment, however long it takes
@@ -24,13 +24,9 @@ export function query(request: QueryRequest, core: Core): Reply {
     );
   }
   const opening = `${openReply(id)},${encodeHead(selected, core, now)}"services":[`;
-  const { instances } = selected;
-  const leftAt = detail ? now : undefined;
-  const line =
-    instances.length <= RECORDS_PER_PIECE
-      ? `${opening}${encodeRecords(instances, leftAt)}]}${LINE_END}`
-      : inPieces(opening, instances, leftAt);
-  return { id, shows: selected.revision, line };
+  const { instances, bytes } = selected;
+  const pieces = encodeInPieces(opening, instances, detail ? now : undefined);
+  return { id, shows: selected.revision, line: bytes > PIECE_BYTES ? pieces : [...pieces].join('') };
 }
 
 function encodeHead({ revision, cut, instances }: Selected, { warmUntil }: Core, now: number): string {
@@ -39,15 +35,19 @@ function encodeHead({ revision, cut, instances }: Selected, { warmUntil }: Core,
   return `"revision":${revision},${warming}${next}`;
 }
 
-function encodeRecords(instances: readonly Instance[], leftAt: number | undefined): string {
-  return instances.map((instance) => encodeRecord(instance, leftAt)).join();
-}
-
-function* inPieces(opening: string, instances: readonly Instance[], leftAt: number | undefined): Generator<string> {
-  yield opening;
-  for (let start = 0; start < instances.length; start += RECORDS_PER_PIECE) {
-    const records = encodeRecords(instances.slice(start, start + RECORDS_PER_PIECE), leftAt);
-    yield start === 0 ? records : `,${records}`;
+function* encodeInPieces(
+  opening: string,
+  instances: readonly Instance[],
+  leftAt: number | undefined,
+): Generator<string> {
+  let text = opening;
+  let separator = '';
+  for (const instance of instances) {
+    text += separator + encodeRecord(instance, leftAt);
+    separator = ',';
+    if (text.length < PIECE_BYTES) continue;
+    yield text;
+    text = '';
   }
-  yield `]}${LINE_END}`;
+  yield `${text}]}${LINE_END}`;
 }

@@ -1,8 +1,8 @@
 import { encodeReply, type RegisterReply, type RegisterRequest } from '@reg/protocol';
-import { endOf, type RegisterChange } from '../change.js';
+import type { RegisterChange } from '../change.js';
 import type { Core } from '../core.js';
-import { type Eventually, then } from '../log/log.js';
-import type { Instance } from '../registry/instance.js';
+import { andThen, type Eventually } from '../log/log.js';
+import { endOf, type Instance } from '../registry/instance.js';
 import type { Reply } from '../reply.js';
 
 /** Registers, updates where the content is other than what is there, or renews where only time has passed. */
@@ -14,7 +14,7 @@ export function register(request: RegisterRequest, core: Core): Eventually<Reply
   if (current.expiresAt <= now) {
     // It has expired, and the expiry loop has not come to it: it must not live on in what comes now.
     const ended = core.log.propose(endOf('expire', current, clock.wall()));
-    return then(ended, () => propose(request, core, undefined, now));
+    return andThen(ended, () => propose(request, core, undefined, now));
   }
   if (current.body !== request.body) return propose(request, core, current, now);
   registry.renew(current, now + request.ttl);
@@ -36,7 +36,7 @@ function propose(request: RegisterRequest, core: Core, current: Instance | undef
     body,
     expiresAt: now + ttl,
   };
-  return then(core.log.propose(change), (revision) => {
+  return andThen(core.log.propose(change), (revision) => {
     // Ordered behind the end of the instance that it was to update: then it is a first registration.
     if (revision === 0) return propose(request, core, undefined, now);
     return answer(request, current === undefined ? 'registered' : 'updated', change);

@@ -233,7 +233,7 @@ export class DiskLog implements Log, CommitHost {
   #setDeadlines({ registry, clock }: LogHost, known: ReadonlyMap<number, number>): void {
     const now = clock.now();
     const wall = clock.wall();
-    registry.setDeadlines(now, ({ generation, ttl, at }) => {
+    registry.setDeadlines(({ generation, ttl, at }) => {
       const left = (known.get(generation) ?? at + ttl) - wall;
       return now + Math.min(ttl, Math.max(left, this.#options.grace));
     });

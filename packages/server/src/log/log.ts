@@ -8,7 +8,7 @@ import type { Registry } from '../registry/registry.js';
 export type Eventually<T> = T | Promise<T>;
 
 /** Goes on with `next` at once where the value is there, later where it is not. */
-export function then<T, U>(value: Eventually<T>, next: (value: T) => Eventually<U>): Eventually<U> {
+export function andThen<T, U>(value: Eventually<T>, next: (value: T) => Eventually<U>): Eventually<U> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
 

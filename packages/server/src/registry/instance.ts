@@ -1,5 +1,5 @@
 import { UNNAMED } from '@reg/protocol';
-import type { RegisterChange } from '../change.js';
+import type { EndChange, RegisterChange } from '../change.js';
 
 /** A service: it exists as long as it has an instance. */
 export interface Service {
@@ -63,6 +63,12 @@ export function createInstance(service: Service, change: RegisterChange): Instan
     place: -1,
     seat: -1,
   };
+}
+
+/** The change that ends an instance as it is now. */
+export function endOf(kind: EndChange['kind'], instance: Instance, wall: number): EndChange {
+  const { service, id, generation } = instance;
+  return { kind, revision: 0, key: service.name, instance: id, generation, at: wall };
 }
 
 /** The record of an instance, as JSON; with `now` also the seconds it has left. */

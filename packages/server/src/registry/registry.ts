@@ -20,6 +20,8 @@ export interface Selection {
 
 export interface Selected {
   readonly instances: Instance[];
+  /** At most so many bytes are their records. */
+  readonly bytes: number;
   /** What cut the selection short; `undefined` where it is whole. */
   readonly cut: 'limit' | 'bytes' | undefined;
   /** The selection shows every change up to this revision, so it has to wait until that is durable. */
@@ -35,13 +37,18 @@ export class Registry {
   readonly history: History;
   readonly #services = new Map<string, Service>();
   readonly #roster = new Roster();
-  readonly #wheel = new TimingWheel();
+  readonly #wheel: TimingWheel;
   #revision = 0;
   #lastVanished = 0;
   #renewals = 0;
 
-  constructor(historyCapacity: number) {
+  /**
+   * @param historyCapacity how many changes are held for who was away.
+   * @param now registry time at the start.
+   */
+  constructor(historyCapacity: number, now: number) {
     this.history = new History(historyCapacity);
+    this.#wheel = new TimingWheel(now);
   }
 
   /** Revision of the last change. */
@@ -124,13 +131,13 @@ export class Registry {
     let cut: Selected['cut'];
     for (const instance of this.#candidates(selection)) {
       if (instance.generation <= after || instance.expiresAt <= now) continue;
-      bytes += instance.recordBytes;
-      if (bytes > maxBytes) cut = 'bytes';
+      if (bytes + instance.recordBytes > maxBytes) cut = 'bytes';
       else if (instances.length === limit) cut = 'limit';
       if (cut !== undefined) break;
+      bytes += instance.recordBytes;
       instances.push(instance);
     }
-    return { instances, cut, revision: service === undefined ? this.#revision : this.lastChangeOf(service) };
+    return { instances, bytes, cut, revision: service === undefined ? this.#revision : this.lastChangeOf(service) };
   }
 
   /** Every instance, in the order of generations: a copy, for who walks it over many turns. */
@@ -144,8 +151,7 @@ export class Registry {
   }
 
   /** Sets every deadline anew, after a restart, when `deadlineOf` can tell what is left. */
-  setDeadlines(now: number, deadlineOf: (instance: Instance) => number): void {
-    this.#wheel.start(now);
+  setDeadlines(deadlineOf: (instance: Instance) => number): void {
     for (const instance of this.#roster.after(0)) {
       instance.expiresAt = deadlineOf(instance);
       this.#wheel.refile(instance);

@@ -13,17 +13,17 @@ const SLOTS = 8192;
 export class TimingWheel {
   readonly #slots: Instance[][] = Array.from({ length: SLOTS }, () => []);
   /** The tick whose slot is being looked at; all before it are done. */
-  #cursor = 0;
+  #cursor: number;
   #size = 0;
+
+  /** @param now where the wheel begins: every deadline is filed from there on. */
+  constructor(now: number) {
+    this.#cursor = tickOf(now);
+  }
 
   /** How many deadlines are filed. */
   get size(): number {
     return this.#size;
-  }
-
-  /** Starts the wheel at `now`, before anything is filed. */
-  start(now: number): void {
-    this.#cursor = tickOf(now);
   }
 
   file(instance: Instance): void {

@@ -1,0 +1,154 @@
+import { RegistryError } from '@reg/protocol';
+import { expect, test } from 'vitest';
+import type { Change } from '../src/change.js';
+import type { Log, LogHost } from '../src/log/log.js';
+import { stamp } from '../src/log/memory.js';
+import { settle, startDaemon } from './harness.js';
+
+/** A log whose changes become durable when the test says so. */
+class HeldLog implements Log {
+  readonly kind = 'held';
+  readonly durability = 'always';
+  readonly epoch = '0000000000000000';
+  durable = 0;
+  revision = 0;
+  host: LogHost | undefined;
+
+  async open(host: LogHost): Promise<void> {
+    this.host = host;
+  }
+
+  propose(change: Change): number {
+    this.revision += 1;
+    stamp(change, this.revision);
+    return this.host?.apply(change) ? this.revision : 0;
+  }
+
+  commit(upTo = this.revision): void {
+    this.durable = upTo;
+    this.host?.onDurable();
+  }
+
+  async flush(): Promise<void> {}
+  async close(): Promise<void> {}
+}
+
+/** A log that orders elsewhere, as one that several daemons share: what is proposed comes back later. */
+class SharedLog extends HeldLog {
+  readonly #stream: (() => void)[] = [];
+
+  override propose(change: Change): number {
+    // The types of `Log` allow a promise; the class it borrows from has narrowed that away.
+    return new Promise<number>((resolve) => {
+      this.#stream.push(() => resolve(super.propose(change)));
+    }) as unknown as number;
+  }
+
+  deliver(): void {
+    for (const come of this.#stream.splice(0)) come();
+    this.commit();
+  }
+}
+
+test('a reply leaves when the change that it shows is durable, and replies keep their order', async () => {
+  const log = new HeldLog();
+  await using daemon = await startDaemon({ log });
+  const peer = daemon.connect();
+  peer.send({ type: 'register', key: 'a', values: 1 });
+  peer.send({ type: 'ping', id: 'behind' });
+  await settle();
+  expect(peer.waiting).toBe(0);
+  log.commit();
+  expect(await peer.receive()).toMatchObject({ result: 'registered' });
+  expect(await peer.receive()).toEqual({ ok: true, id: 'behind' });
+});
+
+test('who reads waits for what it would be shown, and for nothing else', async () => {
+  const log = new HeldLog();
+  await using daemon = await startDaemon({ log });
+  const [writer, reader] = [daemon.connect(), daemon.connect()];
+  writer.send({ type: 'register', key: 'durable', values: 1 });
+  await settle();
+  log.commit();
+  writer.send({ type: 'register', key: 'fresh', values: 1 });
+  await settle();
+  expect(await reader.ask({ type: 'query', key: 'durable' })).toMatchObject({ services: [{ key: 'durable' }] });
+  expect(await reader.ask({ type: 'register', key: 'durable', values: 1 })).toMatchObject({ result: 'renewed' });
+  reader.send({ type: 'query', key: 'fresh' });
+  await settle();
+  expect(reader.waiting).toBe(0);
+  log.commit();
+  expect(await reader.receive()).toMatchObject({ services: [{ key: 'fresh' }] });
+});
+
+test('who finds nothing waits for the removal of what was there', async () => {
+  const log = new HeldLog();
+  await using daemon = await startDaemon({ log });
+  const [writer, reader] = [daemon.connect(), daemon.connect()];
+  writer.send({ type: 'register', key: 'a', values: 1 });
+  await settle();
+  log.commit();
+  writer.send({ type: 'destruction', key: 'a' });
+  await settle();
+  for (const request of [
+    { type: 'query', key: 'a' },
+    { type: 'query', key: 'all' },
+    { type: 'destruction', key: 'a' },
+  ]) {
+    reader.send(request);
+  }
+  await settle();
+  expect(reader.waiting).toBe(0);
+  log.commit();
+  expect(await reader.receive()).toMatchObject({ services: [] });
+  expect(await reader.receive()).toMatchObject({ services: [] });
+  expect(await reader.receive()).toMatchObject({ removed: 0 });
+});
+
+test('when a commit fails, what waited for it fails and what did not is answered', async () => {
+  const log = new HeldLog();
+  await using daemon = await startDaemon({ log });
+  const peer = daemon.connect();
+  peer.send({ type: 'ping', id: 1 });
+  peer.send({ type: 'register', key: 'a', values: 1, id: 2 });
+  peer.send({ type: 'query', key: 'all', id: 3 });
+  peer.send({ type: 'ping', id: 4 });
+  await settle();
+  log.host?.onRollback(new RegistryError('storage_full'));
+  expect(await peer.receive()).toEqual({ ok: true, id: 1 });
+  expect(await peer.receive()).toMatchObject({ ok: false, id: 2, error: { code: 'storage_full' } });
+  expect(await peer.receive()).toMatchObject({ ok: false, id: 3, error: { code: 'storage_full' } });
+  expect(await peer.receive()).toEqual({ ok: true, id: 4 });
+});
+
+test('a log that orders elsewhere answers later, in the order of the requests', async () => {
+  const log = new SharedLog();
+  await using daemon = await startDaemon({ log });
+  const peer = daemon.connect();
+  peer.send({ type: 'register', key: 'a', values: 1, timeout: 'never' });
+  peer.send({ type: 'ping', id: 'behind' });
+  await settle();
+  expect(peer.waiting).toBe(0);
+  log.deliver();
+  expect(await peer.receive()).toMatchObject({ result: 'registered', revision: 1 });
+  expect(await peer.receive()).toEqual({ ok: true, id: 'behind' });
+  peer.send({ type: 'destruction', key: 'a', instance: '*' });
+  await settle();
+  log.deliver();
+  expect(await peer.receive()).toMatchObject({ removed: 1, left: 0 });
+});
+
+test('a log that cannot be trusted any more stops the daemon, and says so to who waits', async () => {
+  const log = new HeldLog();
+  let told: Error | undefined;
+  await using daemon = await startDaemon({ log, onFatal: (error) => (told = error) });
+  const peer = daemon.connect();
+  peer.send({ type: 'register', key: 'a', values: 1 });
+  await settle();
+  log.host?.onFatal(new RegistryError('storage_failed'));
+  expect(await peer.receive()).toMatchObject({ ok: false, error: { code: 'storage_failed' } });
+  await expect(peer.line()).rejects.toThrow('the connection has ended');
+  peer.hangUp();
+  await settle();
+  expect(told).toMatchObject({ code: 'storage_failed' });
+});

@@ -1,0 +1,168 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createInstance, createService, type Instance } from '../src/registry/instance.js';
+import { TimingWheel } from '../src/registry/wheel.js';
+import { settle, startDaemon } from './harness.js';
+
+describe('the daemon', () => {
+  test('expires by itself within 50 ms of the deadline, as an ordered change', async () => {
+    await using daemon = await startDaemon();
+    const peer = daemon.connect();
+    for (let ttl = 0.5; ttl < 1.5; ttl += 0.007)
+      await peer.ask({ type: 'register', key: `s${ttl}`, values: 0, timeout: ttl });
+    const { registry, clock } = daemon.server;
+    const due = new Map(registry.all().map((instance) => [instance.generation, instance.expiresAt]));
+    let latest = 0;
+    while (registry.size > 0) {
+      daemon.clock.advance(1);
+      for (const change of registry.history.after(due.size) ?? []) {
+        const deadline = change.kind === 'expire' ? due.get(change.generation) : undefined;
+        if (deadline === undefined) continue;
+        due.delete(change.kind === 'expire' ? change.generation : 0);
+        expect(clock.now()).toBeGreaterThanOrEqual(deadline);
+        latest = Math.max(latest, clock.now() - deadline);
+      }
+      if (daemon.clock.monotonic() > 5000) break;
+    }
+    expect(registry.size).toBe(0);
+    expect(latest).toBeLessThan(50);
+  });
+
+  test('does not let a query see what has expired, however late the wheel is', async () => {
+    await using daemon = await startDaemon();
+    const peer = daemon.connect();
+    await peer.ask({ type: 'register', key: 'a', values: 0, timeout: 0.005 });
+    daemon.clock.advance(5);
+    expect(daemon.server.registry.size).toBe(1);
+    expect(await peer.ask({ type: 'query', key: 'a' })).toMatchObject({ services: [] });
+    expect(await peer.ask({ type: 'query', key: 'all' })).toMatchObject({ services: [] });
+    expect(await peer.ask({ type: 'destruction', key: 'a' })).toMatchObject({ removed: 0, left: 0 });
+  });
+
+  test('lets nobody expire because it was stopped itself', async () => {
+    await using daemon = await startDaemon();
+    const peer = daemon.connect();
+    await peer.ask({ type: 'register', key: 'a', values: 0, timeout: 10 });
+    daemon.clock.advance(4000);
+    daemon.clock.stall(60_000);
+    expect((await peer.ask({ type: 'query', key: 'a', detail: true }))['services']).toMatchObject([{ left: 6 }]);
+    expect(daemon.server.clock.excluded).toBeGreaterThanOrEqual(60_000);
+    daemon.clock.advance(5999);
+    expect((await peer.ask({ type: 'query', key: 'a' }))['services']).toHaveLength(1);
+    daemon.clock.advance(60);
+    expect((await peer.ask({ type: 'query', key: 'a' }))['services']).toEqual([]);
+  });
+
+  test('takes no notice of the wall clock being set', async () => {
+    await using daemon = await startDaemon();
+    const peer = daemon.connect();
+    await peer.ask({ type: 'register', key: 'a', values: 0, timeout: 10 });
+    daemon.clock.jumpWall(86_400_000);
+    daemon.clock.advance(5000);
+    daemon.clock.jumpWall(-2 * 86_400_000);
+    expect((await peer.ask({ type: 'query', key: 'a', detail: true }))['services']).toMatchObject([{ left: 5 }]);
+  });
+
+  test('ends a mass of instances in bounded turns, between which it answers', async () => {
+    await using daemon = await startDaemon();
+    const { registry } = daemon.server;
+    const peer = daemon.connect();
+    const lines = Array.from(
+      { length: 10_000 },
+      (_, n) => `{"type":"register","key":"s${n}","values":0,"timeout":1}\n`,
+    );
+    peer.send(lines.join(''));
+    while (peer.waiting < 10_000) await settle(1);
+    daemon.clock.advance(1019);
+    const before = registry.revision;
+    daemon.clock.advance(1);
+    expect(registry.revision - before).toBeGreaterThan(0);
+    expect(registry.revision - before).toBeLessThanOrEqual(10_000);
+    daemon.clock.advance(50);
+    expect(registry.size).toBe(0);
+  });
+});
+
+describe('the timing wheel', () => {
+  const service = createService('s');
+  const instanceDue = (expiresAt: number, generation: number): Instance =>
+    createInstance(service, {
+      kind: 'register',
+      revision: generation,
+      key: 's',
+      instance: '',
+      generation,
+      at: 0,
+      registered: 0,
+      ttl: 1,
+      body: '',
+      expiresAt,
+    });
+
+  /** Everything up to `now`, as the expiry loop takes it. */
+  const collectAll = (wheel: TimingWheel, now: number, most: number): Instance[] => {
+    const all: Instance[] = [];
+    for (;;) {
+      const due: Instance[] = [];
+      const done = wheel.collect(now, most, due);
+      for (const instance of due) wheel.remove(instance);
+      all.push(...due);
+      if (done) return all;
+    }
+  };
+
+  test('gives back every deadline once, never early and at most a tick late, whatever is renewed or removed', () => {
+    const step = fc.record({
+      advance: fc.oneof(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 0, max: 200_000 })),
+      add: fc.array(fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.integer({ min: 0, max: 1_000_000 })), {
+        maxLength: 8,
+      }),
+      renew: fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 300_000 })), { maxLength: 4 }),
+      remove: fc.array(fc.nat(), { maxLength: 2 }),
+      most: fc.integer({ min: 1, max: 5 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        let now = 1_700_000_000_000;
+        let generation = 0;
+        const wheel = new TimingWheel(now);
+        const filed: Instance[] = [];
+        for (const { advance, add, renew, remove, most } of steps) {
+          for (const delta of add) {
+            generation += 1;
+            const instance = instanceDue(now + delta, generation);
+            wheel.file(instance);
+            filed.push(instance);
+          }
+          for (const [index, delta] of renew) {
+            const instance = filed[index % (filed.length || 1)];
+            if (instance === undefined) continue;
+            const earlier = now + delta < instance.expiresAt;
+            instance.expiresAt = now + delta;
+            if (earlier) wheel.refile(instance);
+          }
+          for (const index of remove) {
+            const [instance] = filed.splice(index % (filed.length || 1), 1);
+            if (instance !== undefined) wheel.remove(instance);
+          }
+          now += advance;
+          const due = collectAll(wheel, now, most);
+          for (const instance of due) {
+            expect(instance.expiresAt).toBeLessThanOrEqual(now);
+            expect(filed).toContain(instance);
+            filed.splice(filed.indexOf(instance), 1);
+          }
+          for (const instance of filed) expect(instance.expiresAt).toBeGreaterThan(now - 20);
+          expect(wheel.size).toBe(filed.length);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('never files what never expires', () => {
+    const wheel = new TimingWheel(0);
+    wheel.file(instanceDue(Number.POSITIVE_INFINITY, 1));
+    expect(wheel.size).toBe(0);
+  });
+});

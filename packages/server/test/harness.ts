@@ -1,0 +1,104 @@
+import { type Duplex, duplexPair } from 'node:stream';
+import { ManualClock } from '@reg/protocol/testing';
+import { createServer, type RegistryServer, type ServerOptions } from '@reg/server';
+
+/** A reply as it came, for tests to look into. */
+export type Received = Record<string, unknown> & { ok: boolean };
+
+/** A daemon in memory, without a port, whose clock the test holds. */
+export interface Daemon extends AsyncDisposable {
+  readonly server: RegistryServer;
+  readonly clock: ManualClock;
+  connect(): Peer;
+}
+
+export async function startDaemon(options: ServerOptions = {}, clock = new ManualClock()): Promise<Daemon> {
+  const server = createServer({ storage: 'memory', clock, ...options });
+  await server.start();
+  const peers: Peer[] = [];
+  return {
+    server,
+    clock,
+    connect() {
+      const [ours, theirs] = duplexPair();
+      server.handle(theirs);
+      const peer = new Peer(ours, theirs);
+      peers.push(peer);
+      return peer;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const peer of peers) peer.hangUp();
+      await server.close();
+    },
+  };
+}
+
+/** The other end of a connection. */
+export class Peer {
+  readonly stream: Duplex;
+  readonly #lines: string[] = [];
+  #text = '';
+  #wake: () => void = () => {};
+  readonly #far: Duplex;
+  isEnded = false;
+
+  constructor(stream: Duplex, far: Duplex) {
+    this.stream = stream;
+    this.#far = far;
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => {
+      const lines = (this.#text + text).split('\r\n');
+      this.#text = lines.pop() ?? '';
+      this.#lines.push(...lines);
+      this.#wake();
+    });
+    stream.on('end', () => {
+      this.isEnded = true;
+      this.#wake();
+    });
+    stream.on('error', () => {});
+  }
+
+  /** Sends one request, or raw bytes. */
+  send(request: object | string | Buffer): void {
+    const isRaw = typeof request === 'string' || Buffer.isBuffer(request);
+    this.stream.write(isRaw ? request : `${JSON.stringify(request)}\r\n`);
+  }
+
+  /** The next line that comes. */
+  async line(): Promise<string> {
+    for (;;) {
+      const line = this.#lines.shift();
+      if (line !== undefined) return line;
+      if (this.isEnded) throw new Error('the connection has ended');
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async receive(): Promise<Received> {
+    return JSON.parse(await this.line()) as Received;
+  }
+
+  async ask(request: object | string): Promise<Received> {
+    this.send(request);
+    return this.receive();
+  }
+
+  /** How many lines have come and not been taken. */
+  get waiting(): number {
+    return this.#lines.length;
+  }
+
+  /** Ends the connection as a process that dies does. A pair of streams does not tell the other end by itself. */
+  hangUp(): void {
+    this.stream.destroy();
+    this.#far.destroy();
+  }
+}
+
+/** Lets everything that is ready to run, run: streams and promises, not time. */
+export async function settle(turns = 10): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}

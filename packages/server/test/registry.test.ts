@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Change, RegisterChange } from '../src/change.js';
+import { History } from '../src/registry/history.js';
+import { createInstance, createService, type Instance } from '../src/registry/instance.js';
+import { Registry } from '../src/registry/registry.js';
+import { Roster } from '../src/registry/roster.js';
+
+function registration(revision: number, key: string, generation = revision, values = revision): RegisterChange {
+  const body = `"values":${values},"timeout":1`;
+  return {
+    kind: 'register',
+    revision,
+    key,
+    instance: '',
+    generation,
+    at: 0,
+    registered: 0,
+    ttl: 1000,
+    body,
+    expiresAt: 1000,
+  };
+}
+
+test('applying depends on the state and the change alone: the same changes give the same registry', () => {
+  const change = fc.record({
+    kind: fc.constantFrom('register', 'update', 'destroy', 'expire'),
+    key: fc.constantFrom('a', 'b', 'c'),
+    stale: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(change), (steps) => {
+      const first = new Registry(100, 0);
+      const second = new Registry(100, 0);
+      const model = new Map<string, { generation: number; revision: number }>();
+      steps.forEach(({ kind, key, stale }, index) => {
+        const revision = index + 1;
+        const generation = (model.get(key)?.generation ?? 0) - (stale ? 1 : 0);
+        const made: Change =
+          kind === 'register'
+            ? registration(revision, key)
+            : kind === 'update'
+              ? registration(revision, key, generation)
+              : { kind: kind as 'destroy', revision, key, instance: '', generation, at: 0 };
+        const isEffective = kind === 'register' || (model.has(key) && !stale);
+        expect(first.apply({ ...made })).toBe(isEffective);
+        second.apply({ ...made });
+        if (!isEffective) return;
+        if (kind === 'register') model.set(key, { generation: revision, revision });
+        else if (kind === 'update') model.set(key, { generation, revision });
+        else model.delete(key);
+      });
+      const shown = (registry: Registry) =>
+        registry
+          .all()
+          .map(({ service, generation, revision, body }) => ({ key: service.name, generation, revision, body }));
+      expect(shown(first)).toEqual(shown(second));
+      expect(
+        Object.fromEntries(shown(first).map(({ key, generation, revision }) => [key, { generation, revision }])),
+      ).toEqual(Object.fromEntries(model));
+      expect(first.revision).toBe(steps.length);
+    }),
+  );
+});
+
+test('the roster keeps the order of generations through any coming and going', () => {
+  const service = createService('s');
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom('add', 'remove', 'replace'), fc.nat()), { maxLength: 200 }),
+      fc.nat(5000),
+      (steps, warmUp) => {
+        const roster = new Roster();
+        const model: Instance[] = [];
+        let generation = 0;
+        const add = (): void => {
+          generation += 2;
+          const instance = createInstance(service, registration(generation, 's'));
+          roster.add(instance);
+          model.push(instance);
+        };
+        for (let n = 0; n < warmUp; n += 1) add();
+        while (model.length > 20)
+          roster.remove(...(model.splice(model.length % 7 === 0 ? 0 : model.length - 3, 1) as [Instance]));
+        for (const [step, at] of steps) {
+          const index = at % (model.length || 1);
+          const instance = model[index];
+          if (step === 'add' || instance === undefined) add();
+          else if (step === 'remove') roster.remove(...(model.splice(index, 1) as [Instance]));
+          else {
+            const changed = createInstance(service, registration(instance.generation, 's'));
+            roster.replace(instance, changed);
+            model[index] = changed;
+          }
+        }
+        expect(roster.toArray()).toEqual(model);
+        expect(roster.size).toBe(model.length);
+        for (const after of [0, 1, ...model.map((instance) => instance.generation), generation + 1]) {
+          expect([...roster.after(after)]).toEqual(model.filter((instance) => instance.generation > after));
+        }
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test('history gives the changes after a revision, or says that it no longer has them all', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 10 }),
+      fc.integer({ min: 0, max: 40 }),
+      fc.integer({ min: 0, max: 45 }),
+      (capacity, count, after) => {
+        const history = new History(capacity);
+        const all = Array.from({ length: count }, (_, index) => registration((index + 1) * 2, 'a'));
+        for (const change of all) history.push(change);
+        const wanted = all.filter((change) => change.revision > after);
+        const isHeld = wanted.length <= capacity;
+        expect(history.after(after)).toEqual(isHeld ? wanted : undefined);
+      },
+    ),
+  );
+});
+
+test('history begins anew after a snapshot: what is before it is not there', () => {
+  const history = new History(10);
+  history.push(registration(1, 'a'));
+  history.restart(7);
+  expect(history.after(6)).toBeUndefined();
+  expect(history.after(7)).toEqual([]);
+  history.push(registration(8, 'a'));
+  expect(history.after(7)).toMatchObject([{ revision: 8 }]);
+});

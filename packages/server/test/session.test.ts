@@ -1,0 +1,181 @@
+import { DEFAULT_LIMITS, decodeRequest, RequestError } from '@reg/protocol';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { settle, startDaemon } from './harness.js';
+
+describe('any bytes', () => {
+  const line = fc.oneof(
+    fc.constantFrom(
+      '{"type":"ping"}',
+      '{"type":"register","key":"a","values":"x"}',
+      '{"type":"register","key":"é","values":"日本"}',
+      '{"type":"query","key":"all"}',
+      '{"type":"destruction","key":"a"}',
+      '{"__proto__":{"type":"ping"}}',
+      '{"type":"constructor"}',
+      '[]',
+      'null',
+      '{}',
+      '\u0000',
+      `{"type":"register","key":"a","values":${'['.repeat(5000)}${']'.repeat(5000)}}`,
+    ),
+    fc.json(),
+    fc.string(),
+  );
+  const lineBytes = fc.oneof(
+    line.map((text) => Buffer.from(text.replaceAll('\n', ' '), 'utf8')),
+    fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes.filter((byte) => byte !== 10))),
+  );
+
+  test('give exactly one reply for each line that is not blank, in order, however they are split', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(lineBytes, fc.constantFrom('\r\n', '\n')), { maxLength: 20 }),
+        fc.infiniteStream(fc.integer({ min: 1, max: 30 })),
+        async (lines, sizes) => {
+          await using daemon = await startDaemon();
+          const peer = daemon.connect();
+          const bytes = Buffer.concat(lines.flatMap(([text, end]) => [text, Buffer.from(end)]));
+          for (let offset = 0; offset < bytes.length; ) {
+            const size = sizes.next().value ?? 1;
+            peer.send(bytes.subarray(offset, offset + size));
+            offset += size;
+            if (size % 5 === 0) await settle(1);
+          }
+          peer.send('\n{"type":"ping","id":"last"}\n');
+          const expected = lines.map(([text]) => text).filter((text) => /[^ \t\r]/.test(text.toString('latin1')));
+          for (const text of expected) {
+            const reply = await peer.receive();
+            expect(typeof reply.ok).toBe('boolean');
+            if (!accepts(text)) expect(reply.ok).toBe(false);
+          }
+          expect(await peer.receive()).toEqual({ ok: true, id: 'last' });
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  /** What the line says, with the CR that belongs to its ending taken off. */
+  function accepts(text: Buffer): boolean {
+    try {
+      decodeRequest(text, DEFAULT_LIMITS);
+      return true;
+    } catch (error) {
+      expect(error).toBeInstanceOf(RequestError);
+      return false;
+    }
+  }
+
+  test('that never end a line are not held in memory, and the connection goes on after them', async () => {
+    await using daemon = await startDaemon({ maxLineBytes: 4096 });
+    const peer = daemon.connect();
+    for (let n = 0; n < 2000; n += 1) peer.send(Buffer.alloc(4096, 0x61));
+    await settle();
+    peer.send('\r\n{"type":"ping"}\r\n');
+    expect(await peer.receive()).toMatchObject({ ok: false, error: { code: 'line_too_long' } });
+    expect(await peer.receive()).toEqual({ ok: true });
+  });
+});
+
+describe('a peer that does not read', () => {
+  test('stops the daemon from reading, loses nothing, and goes on when it reads', async () => {
+    await using daemon = await startDaemon();
+    const peer = daemon.connect();
+    await peer.ask({ type: 'register', key: 'a', values: 'x'.repeat(60_000) });
+    peer.stream.pause();
+    let isDrained = true;
+    let sent = 0;
+    while (isDrained && sent < 5000) {
+      isDrained = peer.stream.write(`{"type":"query","key":"a","id":${sent}}\n`);
+      sent += 1;
+      await settle(1);
+    }
+    expect(sent).toBeLessThan(5000);
+    peer.stream.resume();
+    for (let id = 0; id < sent; id += 1) expect(await peer.receive()).toMatchObject({ ok: true, id });
+  });
+
+  test('is closed after 30 s', async () => {
+    await using daemon = await startDaemon();
+    const peer = daemon.connect();
+    await peer.ask({ type: 'register', key: 'a', values: 'x'.repeat(60_000), timeout: 'never' });
+    peer.stream.pause();
+    for (let n = 0; n < 20; n += 1) peer.send({ type: 'query', key: 'a' });
+    await settle();
+    daemon.clock.advance(29_000);
+    expect(daemon.server.connections).toBe(1);
+    daemon.clock.advance(2000);
+    await settle();
+    expect(daemon.server.connections).toBe(0);
+  });
+
+  test('is left alone as long as it reads something now and then', async () => {
+    await using daemon = await startDaemon();
+    const peer = daemon.connect();
+    await peer.ask({ type: 'register', key: 'a', values: 'x'.repeat(60_000), timeout: 'never' });
+    for (let n = 0; n < 20; n += 1) peer.send({ type: 'query', key: 'a', id: n });
+    for (let id = 0; id < 20; id += 1) {
+      peer.stream.resume();
+      expect(await peer.receive()).toMatchObject({ ok: true, id });
+      peer.stream.pause();
+      await settle();
+      daemon.clock.advance(20_000);
+    }
+    expect(daemon.server.connections).toBe(1);
+  });
+});
+
+test('a line that is not finished within 30 s gets its error and the connection is closed', async () => {
+  await using daemon = await startDaemon();
+  const peer = daemon.connect();
+  const idle = daemon.connect();
+  peer.send('{"type":');
+  await settle();
+  for (let n = 0; n < 31; n += 1) {
+    daemon.clock.advance(1000);
+    peer.send(' ');
+    await settle(2);
+  }
+  expect(await peer.receive()).toMatchObject({ ok: false, error: { code: 'slow_peer' } });
+  await expect(peer.line()).rejects.toThrow('the connection has ended');
+  daemon.clock.advance(3_600_000);
+  expect(await idle.ask({ type: 'ping' })).toEqual({ ok: true });
+});
+
+test('who ends its side after the last request still gets every reply', async () => {
+  await using daemon = await startDaemon();
+  const peer = daemon.connect();
+  peer.stream.end('{"type":"register","key":"a","values":1}\n{"type":"query","key":"a"}\n{"type":"pi');
+  expect(await peer.receive()).toMatchObject({ result: 'registered' });
+  expect(await peer.receive()).toMatchObject({ services: [{ key: 'a' }] });
+  await expect(peer.line()).rejects.toThrow('the connection has ended');
+});
+
+test('a shutdown answers what was read and ends every connection', async () => {
+  const daemon = await startDaemon();
+  const peer = daemon.connect();
+  peer.send('{"type":"ping","id":1}\n{"type":"ping","id":2}\n');
+  await settle();
+  const closed = daemon.server.close();
+  expect(await peer.receive()).toEqual({ ok: true, id: 1 });
+  expect(await peer.receive()).toEqual({ ok: true, id: 2 });
+  await expect(peer.line()).rejects.toThrow('the connection has ended');
+  peer.hangUp();
+  await closed;
+});
+
+test('a shutdown does not wait for a peer that never reads', async () => {
+  const daemon = await startDaemon();
+  const peer = daemon.connect();
+  await peer.ask({ type: 'register', key: 'a', values: 'x'.repeat(60_000) });
+  peer.stream.pause();
+  for (let n = 0; n < 50; n += 1) peer.send({ type: 'query', key: 'a' });
+  await settle();
+  const closed = daemon.server.close();
+  await settle();
+  daemon.clock.advance(700);
+  await closed;
+  await settle();
+  expect(daemon.server.connections).toBe(0);
+});
