@@ -8,7 +8,7 @@ import type { Registry } from './registry/registry.js';
 const INTERVAL_MS = 20;
 /** How many instances are looked at in one turn, so that a mass expiry leaves room for everything else. */
 const LOOKS_PER_TURN = 2000;
-/** How long the loop rests when the log takes no changes. Nobody sees it: queries leave out what has expired. */
+/** How long nothing is proposed after the log has refused it. Nobody sees it: queries leave out what has expired. */
 const REFUSED_MS = 1000;
 
 /** Ends what was not renewed. An expiry is a change like any other, ordered by the log. */
@@ -17,6 +17,8 @@ export class ExpiryLoop {
   readonly #log: Log;
   readonly #clock: RegistryClock;
   #timer: Timer | undefined;
+  /** Registry time until which the log is left alone. */
+  #refusedUntil = 0;
 
   constructor(registry: Registry, log: Log, clock: RegistryClock) {
     this.#registry = registry;
@@ -33,20 +35,23 @@ export class ExpiryLoop {
   }
 
   #turn(): void {
-    const due: Instance[] = [];
-    const done = this.#registry.collectDue(this.#clock.now(), LOOKS_PER_TURN, due);
-    const next = this.#expire(due) ? (done ? INTERVAL_MS : 0) : REFUSED_MS;
-    this.#timer = this.#clock.after(next, () => this.#turn());
+    // The look at the clock is owed in any case.
+    const now = this.#clock.now();
+    const isDone = now < this.#refusedUntil || this.#expire(now);
+    this.#timer = this.#clock.after(isDone ? INTERVAL_MS : 0, () => this.#turn());
   }
 
-  /** @returns whether the log took them. */
-  #expire(due: readonly Instance[]): boolean {
+  /** @returns whether nothing is left to do for now. */
+  #expire(now: number): boolean {
+    const due: Instance[] = [];
+    const isDone = this.#registry.collectDue(now, LOOKS_PER_TURN, due);
     try {
       for (const instance of due) this.#log.propose(endOf('expire', instance, this.#clock.wall()));
-      return true;
+      return isDone;
     } catch (error) {
-      if (error instanceof RegistryError) return false;
-      throw error;
+      if (!(error instanceof RegistryError)) throw error;
+      this.#refusedUntil = now + REFUSED_MS;
+      return true;
     }
   }
 }

@@ -122,6 +122,8 @@ export class Session {
   #watchStandstill(): void {
     const now = this.#core.clock.now();
     this.#unreadSince = this.#stream.writableNeedDrain ? (this.#unreadSince ?? now) : undefined;
-    this.#partialSince = this.#reader.partial ? (this.#partialSince ?? now) : undefined;
+    // While the daemon itself takes no more, the rest of the line may be waiting in the peer's hands.
+    const isOwed = this.#reader.partial && !this.#outbox.isFull;
+    this.#partialSince = isOwed ? (this.#partialSince ?? now) : undefined;
   }
 }

@@ -1,5 +1,7 @@
+import { RegistryError } from '@reg/protocol';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { MemoryLog } from '../src/log/memory.js';
 import { createInstance, createService, type Instance } from '../src/registry/instance.js';
 import { TimingWheel } from '../src/registry/wheel.js';
 import { settle, startDaemon } from './harness.js';
@@ -51,6 +53,25 @@ describe('the daemon', () => {
     expect((await peer.ask({ type: 'query', key: 'a' }))['services']).toHaveLength(1);
     daemon.clock.advance(60);
     expect((await peer.ask({ type: 'query', key: 'a' }))['services']).toEqual([]);
+  });
+
+  test('hides what has expired, and lets time go on, while the log takes no changes', async () => {
+    await using daemon = await startDaemon();
+    const peer = daemon.connect();
+    await peer.ask({ type: 'register', key: 'a', values: 0, timeout: 1 });
+    await peer.ask({ type: 'register', key: 'b', values: 0, timeout: 10 });
+    const propose = vi.spyOn(MemoryLog.prototype, 'propose').mockImplementation(() => {
+      throw new RegistryError('storage_full');
+    });
+    daemon.clock.advance(5000);
+    expect(await peer.ask({ type: 'query', key: 'all', detail: true })).toMatchObject({
+      services: [{ key: 'b', left: 5 }],
+    });
+    expect(propose.mock.calls.length).toBeLessThan(10);
+    propose.mockRestore();
+    expect(daemon.server.registry.size).toBe(2);
+    daemon.clock.advance(1050);
+    expect(daemon.server.registry.size).toBe(1);
   });
 
   test('takes no notice of the wall clock being set', async () => {

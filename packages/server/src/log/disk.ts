@@ -211,7 +211,10 @@ export class DiskLog implements Log, CommitHost {
     const header = { ...this.#header('snapshot', this.#revision), count: instances.length };
     await writeSnapshot(folder, number, { header, instances, ready: async () => {} });
     const place = setAside(folder, number, host.clock.wall());
-    host.logger.warn({ err: damage, instances: instances.length, place }, 'repaired: the damaged files are set aside');
+    host.logger.warn(
+      { damage: damage.message, instances: instances.length, place },
+      'repaired: the damaged files are set aside',
+    );
     return segment;
   }
 
