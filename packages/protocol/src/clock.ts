@@ -7,7 +7,7 @@ export interface Clock {
   monotonic(): number;
   /** Milliseconds since the Unix epoch. May jump either way when the machine's clock is set. */
   wall(): number;
-  /** Calls `action` once, no sooner than `ms` milliseconds from now. */
+  /** Calls `action` once, no sooner than `ms` milliseconds from now: at most 2,147,483,647, some 24 days. */
   after(ms: number, action: () => void): Timer;
 }
 

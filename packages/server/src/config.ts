@@ -35,6 +35,8 @@ interface Option<T> {
   readonly parse: (given: unknown) => T | undefined;
   /** What `parse` takes, for the error message. */
   readonly form: string;
+  /** All that `parse` takes, where that is a few words. */
+  readonly choices?: readonly string[];
 }
 
 export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
@@ -199,6 +201,7 @@ function choice<T extends string>(
     help: `${help}: ${choices.join(', ')}`,
     initial,
     form,
+    choices,
     parse: (given) => choices.find((known) => known === given),
   };
 }

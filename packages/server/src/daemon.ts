@@ -1,4 +1,4 @@
-import type { Endpoint } from '@reg/protocol';
+import { type Endpoint, ERRORS } from '@reg/protocol';
 import type { Config } from './config.js';
 import { createLogger } from './logger.js';
 import { createServer } from './server.js';
@@ -26,7 +26,7 @@ export async function runDaemon(config: Config, onReady: (ready: Ready) => void)
   const endpoint = await server.listen();
   const onSignal = (signal: NodeJS.Signals): void => {
     logger.info({ signal }, 'stopping');
-    process.once(signal, () => process.exit(1));
+    process.once(signal, () => process.exit(ERRORS.aborted.exit));
     server.close().then(() => stop(), stop);
   };
   process.once('SIGTERM', onSignal);

@@ -30,8 +30,11 @@ export class ExpiryLoop {
     this.#timer = this.#clock.after(INTERVAL_MS, () => this.#turn());
   }
 
+  /** Ends the loop, and what has expired: the next start would give it the grace of those who live. */
   stop(): void {
     this.#timer?.cancel();
+    const now = this.#clock.now();
+    this.#end(this.#registry.all().filter(({ expiresAt }) => expiresAt <= now));
   }
 
   #turn(): void {
@@ -45,13 +48,19 @@ export class ExpiryLoop {
   #expire(now: number): boolean {
     const due: Instance[] = [];
     const isDone = this.#registry.collectDue(now, LOOKS_PER_TURN, due);
+    if (this.#end(due)) return isDone;
+    this.#refusedUntil = now + REFUSED_MS;
+    return true;
+  }
+
+  /** @returns whether the log took it. */
+  #end(due: readonly Instance[]): boolean {
     try {
       for (const instance of due) this.#log.propose(endOf('expire', instance, this.#clock.wall()));
-      return isDone;
-    } catch (error) {
-      if (!(error instanceof RegistryError)) throw error;
-      this.#refusedUntil = now + REFUSED_MS;
       return true;
+    } catch (error) {
+      if (error instanceof RegistryError) return false;
+      throw error;
     }
   }
 }

@@ -74,6 +74,17 @@ describe('the daemon', () => {
     expect(daemon.server.registry.size).toBe(1);
   });
 
+  test('ends what has expired before it closes, so that no restart brings it back', async () => {
+    const daemon = await startDaemon();
+    const peer = daemon.connect();
+    await peer.ask({ type: 'register', key: 'a', values: 0, timeout: 0.005 });
+    await peer.ask({ type: 'register', key: 'b', values: 0, timeout: 1 });
+    daemon.clock.advance(5);
+    expect(daemon.server.registry.size).toBe(2);
+    await daemon[Symbol.asyncDispose]();
+    expect(daemon.server.registry.all().map(({ service }) => service.name)).toEqual(['b']);
+  });
+
   test('takes no notice of the wall clock being set', async () => {
     await using daemon = await startDaemon();
     const peer = daemon.connect();

@@ -1,7 +1,7 @@
 import { type Durability, RegistryError, type Timer } from '@reg/protocol';
 import type { Change } from '../change.js';
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { lastNumber, prepareFolder, setAside, sweepFolder } from './folder.js';
+import { lastNumber, prepareFolder, setAside, sweepDrafts, sweepFolder } from './folder.js';
 import type { FileHeader } from './format.js';
 import { type CommitHost, GroupCommit } from './group-commit.js';
 import { lockFolder } from './lock.js';
@@ -54,6 +54,7 @@ export class DiskLog implements Log, CommitHost {
   #revision = 0;
   /** Why nothing may be proposed now. */
   #refusal: RegistryError | undefined;
+  #isClosing = false;
   /** When the segment is this long, a snapshot is due. */
   #compactAt: number;
   /** A snapshot or a checkpoint that is being written; one at a time. */
@@ -82,11 +83,14 @@ export class DiskLog implements Log, CommitHost {
     const { folder } = this.#options;
     prepareFolder(folder);
     const unlock = await lockFolder(folder);
+    let segment: Segment | undefined;
     try {
-      const segment = await this.#load(host);
+      sweepDrafts(folder);
+      segment = await this.#load(host);
       this.#opened = { host, commits: new GroupCommit(segment, this.#revision, this), unlock };
       await this.#checkpoint(false);
     } catch (error) {
+      await segment?.close();
       unlock();
       throw asUnusable(folder, error);
     }
@@ -109,16 +113,16 @@ export class DiskLog implements Log, CommitHost {
 
   async close(): Promise<void> {
     const { commits, unlock } = this.#inUse;
+    const clean = this.#refusal === undefined;
+    this.#refusal = new RegistryError('shutting_down');
+    this.#isClosing = true;
     for (const timer of this.#timers.values()) timer.cancel();
     try {
       await this.#background;
       await commits.flush();
-      await new Promise<void>((resolve, reject) =>
-        commits.segment.sync((error) => (error ? reject(error) : resolve())),
-      );
-      await this.#checkpoint(this.#refusal === undefined);
+      await commits.segment.synced();
+      await this.#checkpoint(clean);
     } finally {
-      this.#refusal = new RegistryError('shutting_down');
       await commits.segment.close();
       unlock();
     }
@@ -145,10 +149,7 @@ export class DiskLog implements Log, CommitHost {
     }
     commits.discard(this.#refusal);
     host.onRollback(this.#refusal);
-    this.#timers.set(
-      'retry',
-      host.clock.after(RETRY_MS, () => this.#retry()),
-    );
+    this.#retryLater();
   }
 
   /** What the kernel has dropped cannot be trusted again, not even after a sync that succeeds. */
@@ -156,7 +157,13 @@ export class DiskLog implements Log, CommitHost {
     const { host, commits } = this.#inUse;
     this.#refusal = new RegistryError('storage_failed', undefined, { cause });
     commits.discard(this.#refusal);
-    host.onFatal(this.#refusal);
+    host.onFatal(
+      new RegistryError(
+        'data_unusable',
+        `the disk failed: ${cause.message}. What it holds of the last changes is unknown. Look after the disk, and start again`,
+        { cause },
+      ),
+    );
   }
 
   get #inUse(): Opened {
@@ -177,16 +184,21 @@ export class DiskLog implements Log, CommitHost {
     const checkpoint = read === 'damaged' ? undefined : read;
     const replayed = replay(folder, registry, repair);
     this.#revision = registry.revision;
-    this.#setDeadlines(host, checkpoint?.deadlines ?? new Map());
+    this.#compactAt = Math.max(this.#compactAt, replayed.snapshotBytes);
+    this.#setDeadlines(host, checkpoint);
     if (replayed.damage !== undefined) return this.#repair(host, replayed.damage);
 
     const { tail } = replayed;
-    if (tail === undefined) return this.#begin(host, 1);
+    if (tail === undefined) {
+      if (!repair && read !== undefined) throw logMissing(folder);
+      return this.#begin(host, 1);
+    }
     if (tail.torn > 0) logger.warn({ bytes: tail.torn }, 'cut off an entry that was never acknowledged');
     if (!repair) checkNothingMissing(folder, registry.revision, tail.header, checkpoint);
     const segment = await Segment.continue(folder, tail.number, tail.header, tail.end, this.#options.io);
     this.#epoch = mayHaveLost(registry.revision, tail.header, checkpoint) ? createEpoch() : tail.header.epoch;
-    if (tail.header.promised === this.#promised && tail.header.epoch === this.#epoch) return segment;
+    const goesOn = tail.revision === registry.revision;
+    if (goesOn && tail.header.promised === this.#promised && tail.header.epoch === this.#epoch) return segment;
     await segment.close();
     return this.#begin(host, tail.number + 1);
   }
@@ -222,23 +234,35 @@ export class DiskLog implements Log, CommitHost {
     return { kind, promised: this.#promised, revision, count: 0, epoch: this.#epoch };
   }
 
-  /** Fills the registry from the files again. Deadlines are not in them, so they are carried over. */
+  /**
+   * Fills the registry from the files again. Deadlines are not in them, so they are carried over, as they were:
+   * nobody was away. What had ended, and now has not, is as after a restart.
+   */
   #rebuild(host: LogHost): void {
-    const { registry, clock } = host;
-    const skew = clock.wall() - clock.now();
-    const deadlines = new Map(registry.all().map(({ generation, expiresAt }) => [generation, expiresAt + skew]));
+    const { registry } = host;
+    const deadlines = new Map(registry.all().map(({ generation, expiresAt }) => [generation, expiresAt]));
     registry.clear();
     replay(this.#options.folder, registry);
-    this.#setDeadlines(host, deadlines);
+    this.#setDeadlines(host, undefined, deadlines);
   }
 
-  /** What is left: until the deadline by the wall clock, but no more than the ttl and no less than the grace. */
-  #setDeadlines({ registry, clock }: LogHost, known: ReadonlyMap<number, number>): void {
+  /**
+   * What is left: until the deadline by the wall clock, but no more than the ttl and no less than the grace. The
+   * checkpoint knows no better about an instance that was changed after it.
+   *
+   * @param carried deadlines in registry time, by generation, that hold as they are.
+   */
+  #setDeadlines(
+    { registry, clock }: LogHost,
+    checkpoint: Checkpoint | undefined,
+    carried: ReadonlyMap<number, number> = new Map(),
+  ): void {
     const now = clock.now();
     const wall = clock.wall();
-    registry.setDeadlines(({ generation, ttl, at }) => {
-      const left = (known.get(generation) ?? at + ttl) - wall;
-      return now + Math.min(ttl, Math.max(left, this.#options.grace));
+    registry.setDeadlines(({ generation, revision, ttl, at }) => {
+      const isKnown = checkpoint !== undefined && revision <= checkpoint.revision;
+      const left = ((isKnown ? checkpoint.deadlines.get(generation) : undefined) ?? at + ttl) - wall;
+      return carried.get(generation) ?? now + Math.min(ttl, Math.max(left, this.#options.grace));
     });
   }
 
@@ -268,12 +292,18 @@ export class DiskLog implements Log, CommitHost {
     const old = commits.segment;
     const number = old.number + 1;
     this.#compactAt = old.size + segmentBytes;
-    await commits.hold((last) => Segment.create(folder, number, this.#header('segment', last), this.#options.io));
+    await commits.hold(async (last) => {
+      // Before there is another: only the last segment may lack its end after a power cut.
+      await old.synced().catch((error: Error) => {
+        this.onSyncFailed(error);
+        throw error;
+      });
+      return Segment.create(folder, number, this.#header('segment', last), this.#options.io);
+    });
     const instances = registry.all();
     const header = { ...this.#header('snapshot', registry.revision), count: instances.length };
     const isDurable = commits.flush();
     isDurable.catch(() => {});
-    await new Promise<void>((resolve, reject) => old.sync((error) => (error ? reject(error) : resolve())));
     await old.close();
     const bytes = await writeSnapshot(folder, number, { header, instances, ready: () => isDurable });
     this.#compactAt = Math.max(segmentBytes, bytes);
@@ -287,14 +317,20 @@ export class DiskLog implements Log, CommitHost {
     });
   }
 
+  #retryLater(): void {
+    if (this.#isClosing) return;
+    this.#timers.set(
+      'retry',
+      this.#inUse.host.clock.after(RETRY_MS, () => this.#retry()),
+    );
+  }
+
   #retry(): void {
     const { host, commits } = this.#inUse;
     commits.segment.probe((error) => {
+      if (this.#isClosing) return;
       if (error) {
-        this.#timers.set(
-          'retry',
-          host.clock.after(RETRY_MS, () => this.#retry()),
-        );
+        this.#retryLater();
         return;
       }
       this.#refusal = undefined;
@@ -323,7 +359,8 @@ export class DiskLog implements Log, CommitHost {
 
 /**
  * The checkpoint says how far the log had once reached. A shorter one has lost what was acknowledged; where
- * replies do not wait for the disk, a power cut does that, and it is no damage.
+ * replies do not wait for the disk, a power cut does that, and it is no damage unless the daemon had stopped in
+ * order.
  */
 function checkNothingMissing(
   folder: string,
@@ -331,11 +368,19 @@ function checkNothingMissing(
   header: FileHeader,
   checkpoint: Checkpoint | undefined,
 ): void {
-  if (checkpoint === undefined || header.promised === 'may-lose-replied') return;
+  if (checkpoint === undefined || (header.promised === 'may-lose-replied' && !checkpoint.clean)) return;
   if (checkpoint.epoch !== header.epoch || checkpoint.revision <= revision) return;
   throw new RegistryError(
     'data_damaged',
     `the log in ${folder} ends with change ${revision}, but change ${checkpoint.revision} had been acknowledged. Nothing was changed. Bring the data folder back from a backup, or start once with --repair to go on without what is missing`,
+  );
+}
+
+/** There is a checkpoint, and the first segment is made before the first of those. */
+function logMissing(folder: string): RegistryError {
+  return new RegistryError(
+    'data_damaged',
+    `${folder} holds deadlines, but no log. Nothing was changed. Bring the data folder back from a backup, or start once with --repair to begin with an empty registry`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RegistryError } from '@reg/protocol';
@@ -48,7 +48,7 @@ export function snapshotPath(folder: string, number: number): string {
  */
 export function prepareFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
+    makeFolder(folder);
     const names = readdirSync(folder);
     const strangers = names.filter((name) => !isOurs(name) && !NOBODYS.has(name));
     if (strangers.length > 0 && !names.some(isOurs)) {
@@ -57,7 +57,6 @@ export function prepareFolder(folder: string): void {
         `${folder} is not a data folder: it holds ${JSON.stringify(strangers[0])}. Give --data-dir an empty folder or one that does not exist yet`,
       );
     }
-    for (const name of readdirSync(folder)) if (DRAFT.test(name)) rmSync(join(folder, name), { force: true });
     if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, FOLDER_MODE);
   } catch (cause) {
     if (cause instanceof RegistryError) throw cause;
@@ -67,6 +66,22 @@ export function prepareFolder(folder: string): void {
       { cause },
     );
   }
+}
+
+/** One above the other. The recursive `mkdirSync` tries for ever where the system will have no folder, as in /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: FOLDER_MODE });
+  } catch (error) {
+    if (!existsSync(folder)) throw error;
+  }
+}
+
+/** Removes what a crash has left half written. Only who holds the lock may: the drafts of another are in use. */
+export function sweepDrafts(folder: string): void {
+  for (const name of readdirSync(folder)) if (DRAFT.test(name)) rmSync(join(folder, name));
 }
 
 export function listFiles(folder: string): FolderFiles {

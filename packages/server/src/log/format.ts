@@ -16,7 +16,7 @@ export type FileKind = 'segment' | 'snapshot';
 const FILE_KINDS: readonly FileKind[] = ['segment', 'snapshot'];
 
 /** Whether replies waited for the disk while a file was written: if not, a crash may have lost some. */
-export type Promised = 'replied-is-durable' | 'may-lose-replied';
+type Promised = 'replied-is-durable' | 'may-lose-replied';
 const PROMISES: readonly Promised[] = ['replied-is-durable', 'may-lose-replied'];
 
 export interface FileHeader {

@@ -4,11 +4,14 @@ import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { RegistryError } from '@reg/protocol';
 
-const NAME = /^lock\.[0-9a-f]{12}$/;
+const NAME = /^lock\.[0-9a-f]{12}(\.tmp)?$/;
+const DRAFT_END = '.tmp';
+/** How a socket fails to connect that nobody listens on any more. Any other failure says nothing about that. */
+const LEFTOVER = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTSOCK']);
 /** Longest path of a Unix socket that every supported system takes, its end included. */
 const MAX_SOCKET_PATH = 103;
 
-/** Whether a name in the data folder is that of a lock. */
+/** Whether a name in the data folder is that of a lock, or of one that is about to be. */
 export function isLockName(name: string): boolean {
   return NAME.test(name);
 }
@@ -34,10 +37,11 @@ export async function lockFolder(folder: string): Promise<() => void> {
   try {
     for (const other of readdirSync(folder).filter(isLockName)) {
       if (other === name) continue;
-      if (await answers(socketPath(folder, other))) {
+      if (!(await answers(socketPath(folder, other)))) rmSync(join(folder, other), { force: true });
+      // Who has not published yet has still to look, and will find this one.
+      else if (!other.endsWith(DRAFT_END)) {
         throw new RegistryError('data_locked', `another daemon uses ${folder}; stop it, or choose another --data-dir`);
       }
-      rmSync(join(folder, other), { force: true });
     }
     return release;
   } catch (error) {
@@ -49,11 +53,13 @@ export async function lockFolder(folder: string): Promise<() => void> {
 /** Listens before the socket has its final name: who finds one by that name finds it listening. */
 async function publish(folder: string, name: string): Promise<Server> {
   const server = createServer((connection) => connection.destroy());
-  const draft = `${name}.tmp`;
+  const draft = `${name}${DRAFT_END}`;
+  const path = socketPath(folder, draft);
   try {
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(socketPath(folder, draft), resolve);
+      // It stays: that a caller could not be accepted later is nothing to fail of.
+      server.on('error', reject);
+      server.listen(path, resolve);
     });
     renameSync(join(folder, draft), join(folder, name));
   } catch (cause) {
@@ -72,7 +78,7 @@ function answers(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(!LEFTOVER.has(error.code ?? '')));
   });
 }
 

@@ -36,6 +36,8 @@ interface Tail {
   readonly end: number;
   /** Bytes after that, of an entry that a crash cut off before it was acknowledged. */
   readonly torn: number;
+  /** Revision of its last change. A snapshot may show more, where the segment has lost its end. */
+  readonly revision: number;
 }
 
 /**
@@ -133,7 +135,7 @@ function replaySegment(path: string, number: number, registry: Registry, isLast:
   } finally {
     file.close();
   }
-  return { number, header: file.header, end, torn: file.size - end };
+  return { number, header: file.header, end, torn: file.size - end, revision };
 }
 
 function damaged(path: string, offset: number, what: string): RegistryError {
@@ -246,16 +248,23 @@ const ZEROS = 64;
  */
 function isTorn(fd: number, size: number, { offset, header }: Fault): boolean {
   const body = offset + ENTRY_HEADER_BYTES;
-  if (body > size) return true;
-  if (header === undefined) {
-    const rest = readAt(fd, offset, Math.min(size - offset, SECTOR_BYTES));
-    return rest.every((byte) => byte === 0) || hasZeroSector(rest, offset);
-  }
-  const end = body + header.payloadBytes;
+  const end = body + (header?.payloadBytes ?? 0);
   if (end > size) return true;
-  const isFollowed =
-    end + ENTRY_HEADER_BYTES <= size && decodeEntryHeader(readAt(fd, end, ENTRY_HEADER_BYTES), 0) !== undefined;
-  return !isFollowed && hasZeroSector(readAt(fd, body, header.payloadBytes), body);
+  const rest = readAt(fd, offset, size - offset);
+  if (isFollowed(rest, end - offset)) return false;
+  if (header !== undefined) return hasZeroSector(rest.subarray(ENTRY_HEADER_BYTES, end - offset), body);
+  const start = rest.subarray(0, SECTOR_BYTES);
+  return start.every((byte) => byte === 0) || hasZeroSector(start, offset);
+}
+
+/** Whether an entry begins anywhere in `bytes` from `from` on. No value can look like one: JSON has no bytes below 32. */
+function isFollowed(bytes: Buffer, from: number): boolean {
+  for (let at = from; at + ENTRY_HEADER_BYTES < bytes.length; at += 1) {
+    const payloadBytes = bytes.readUInt32LE(at);
+    if (payloadBytes === 0 || payloadBytes > bytes.length - at - ENTRY_HEADER_BYTES) continue;
+    if (decodeEntryHeader(bytes, at) !== undefined) return true;
+  }
+  return false;
 }
 
 function hasZeroSector(bytes: Buffer, offset: number): boolean {

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { segmentPath, writeWhole } from './folder.js';
 import { encodeFileHeader, FILE_HEADER_BYTES, type FileHeader } from './format.js';
 
@@ -38,8 +38,14 @@ export class Segment {
 
   static async create(folder: string, number: number, header: FileHeader, io: DiskIO = fs): Promise<Segment> {
     const path = segmentPath(folder, number);
-    await writeWhole(path, [encodeFileHeader(header)]);
-    return new Segment(number, header, await open(path, 'r+'), FILE_HEADER_BYTES, io);
+    try {
+      await writeWhole(path, [encodeFileHeader(header)]);
+      return new Segment(number, header, await open(path, 'r+'), FILE_HEADER_BYTES, io);
+    } catch (error) {
+      // Where it stays behind, it claims that nothing was written to the one before it any more.
+      await rm(path, { force: true });
+      throw error;
+    }
   }
 
   /** Goes on with a segment that is there. What is behind `end` is cut off. */
@@ -87,10 +93,20 @@ export class Segment {
     this.#io.fdatasync(this.#file.fd, done);
   }
 
+  /** The same, as a promise. */
+  synced(): Promise<void> {
+    return new Promise((resolve, reject) => this.sync((error) => (error ? reject(error) : resolve())));
+  }
+
   /** Tries whether the disk takes more, and leaves nothing behind. */
   probe(done: (error: Error | null) => void): void {
     this.#io.write(this.#file.fd, ZEROS, 0, ZEROS.length, this.#end, (error, written) => {
-      this.cut();
+      try {
+        this.cut();
+      } catch (failure) {
+        done(failure instanceof Error ? failure : new Error(String(failure)));
+        return;
+      }
       done(error ?? (written < ZEROS.length ? new Error('the disk is full') : null));
     });
   }

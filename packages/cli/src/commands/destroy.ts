@@ -1,0 +1,42 @@
+import type { DestroyReply } from '@reg/client';
+import { EVERY_INSTANCE } from '@reg/protocol';
+import { type Context, withClient } from '../context.js';
+
+export interface DestroyArguments {
+  readonly key: string;
+  /** The unnamed one where absent. */
+  readonly instance?: string;
+  /** Every instance of the service. */
+  readonly all?: boolean;
+}
+
+/** Ends an instance of a service, or all, and says what is left. That there was nothing to end is no failure. */
+export async function destroy(given: DestroyArguments, context: Context): Promise<void> {
+  const { output, signal } = context;
+  const { key } = given;
+  const instance = given.all ? EVERY_INSTANCE : given.instance;
+  const reply = await withClient(context, (client) =>
+    client.destroy(key, { ...(instance !== undefined && { instance }), signal }),
+  );
+  const { removed, left } = reply;
+  output.result({ key, removed, left }, [told(given, reply), ...remaining(given, left)].join('\n'));
+}
+
+function told({ key, instance, all }: DestroyArguments, { removed, left }: DestroyReply): string {
+  if (removed > 0 && all) return `destroyed ${key}: ${countOf(removed)}`;
+  if (removed > 0) return `destroyed ${instance === undefined ? key : `${key}/${instance}`}`;
+  if (left === 0) return `nothing to destroy: nothing is registered as ${key}`;
+  return `nothing to destroy: ${key} has no ${instance === undefined ? 'unnamed instance' : `instance ${instance}`}`;
+}
+
+/** Without `--instance` or `--all` the unnamed instance is gone, so that all that are left have names. */
+function remaining({ key, instance, all }: DestroyArguments, left: number): string[] {
+  if (left === 0 || all) return [];
+  const verb = left === 1 ? 'remains' : 'remain';
+  if (instance !== undefined) return [`${countOf(left)} of ${key} ${verb}`];
+  return [`${countOf(left, 'named ')} of ${key} ${verb}: --instance <id> removes one, --all removes all`];
+}
+
+function countOf(count: number, kind = ''): string {
+  return `${count} ${kind}instance${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,75 @@
+import { isIPv4 } from 'node:net';
+import { DEFAULT_PORT, type Endpoint, formatEndpoint } from '@reg/protocol';
+import { type Config, type Ready, resolveConfig, runDaemon } from '@reg/server';
+import type { Host } from '../host.js';
+import type { Output } from '../output.js';
+
+export interface ServeArguments {
+  /** What the command line says of the daemon's options, by the names of `Config`. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  /** A file of options. */
+  readonly config: string | undefined;
+  readonly printConfig: boolean;
+}
+
+export interface ServeContext {
+  readonly env: Host['env'];
+  readonly output: Output;
+}
+
+/** Runs a daemon until it is told to stop, or only says how it would be set up. */
+export async function serve(
+  { flags, config: file, printConfig }: ServeArguments,
+  { env, output }: ServeContext,
+  run: typeof runDaemon = runDaemon,
+): Promise<void> {
+  const config = resolveConfig({ flags, env, file: file ?? (env['REG_CONFIG'] || undefined) });
+  if (printConfig) {
+    output.result(config, JSON.stringify(config, undefined, 2));
+    return;
+  }
+  if (!isLoopback(config.host)) {
+    output.warn(
+      'exposed',
+      `other machines can reach ${config.host}, and there is no authentication yet: whoever can connect reads and changes everything that is registered`,
+    );
+  }
+  await run(config, (ready) => announce(config, ready, { env, output }));
+}
+
+function announce(config: Config, ready: Ready, { env, output }: ServeContext): void {
+  const { storage, dataDir } = config;
+  const { endpoint, restored } = ready;
+  const document = { ...endpoint, storage, ...(storage === 'disk' && { dataDir }), restored };
+  output.result(document, readyText(config, ready, env['npm_lifecycle_event'] === 'start').join('\n'));
+}
+
+/** @param viaNpm where regctl is not on the path, and what is typed next has to begin with npx. */
+function readyText({ storage, dataDir }: Config, { endpoint, restored }: Ready, viaNpm: boolean): string[] {
+  const kept = storage === 'memory' ? 'data in memory only: it is gone when this stops' : `data in ${dataDir}`;
+  const regctl = viaNpm ? 'npx regctl' : 'regctl';
+  const addr = addrFlag(endpoint);
+  return [
+    `listening on ${formatEndpoint(endpoint)}`,
+    kept,
+    `${restored} registration${restored === 1 ? '' : 's'} restored`,
+    '',
+    'Type next, in another terminal:',
+    `  ${regctl} register redis 123456@127.0.0.1:6379 --ttl 30${addr}`,
+    `  ${regctl} query redis${addr}`,
+  ];
+}
+
+/** Addresses that stand for all of a machine's own; nobody connects to them. */
+const WILDCARDS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
+/** What another regctl has to be told to find this daemon; nothing where it looks there anyway. */
+function addrFlag({ host, port }: Endpoint): string {
+  const endpoint = { host: WILDCARDS[host] ?? host, port };
+  if (endpoint.host === '127.0.0.1' && port === DEFAULT_PORT) return '';
+  return ` --addr ${formatEndpoint(endpoint)}`;
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}

@@ -1,0 +1,64 @@
+/** What the commands that talk to a registry are given: flags and environment, made into a client. */
+
+import { type Client, type ClientOptions, connect } from '@reg/client';
+import { type Clock, systemClock } from '@reg/protocol';
+import { type Address, resolveAddress } from './address.js';
+import { advise, CommandError } from './errors.js';
+import type { Host } from './host.js';
+import type { Output } from './output.js';
+
+export interface Context {
+  readonly address: Address;
+  readonly output: Output;
+  readonly clock: Clock;
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Makes a client. What finds no registry, or loses it, fails at once unless told to reconnect. */
+  readonly connect: (options?: ClientOptions) => Client;
+}
+
+export interface ConnectionFlags {
+  readonly addr?: string;
+  /** Seconds, as text. */
+  readonly timeout?: string;
+}
+
+const DEFAULT_TIMEOUT_MS = 5000;
+
+/** @throws {RegistryError | CommandError} where a flag or the environment makes no sense. */
+export function makeContext(flags: ConnectionFlags, host: Host, output: Output): Context {
+  const address = resolveAddress(flags.addr, host.env);
+  const timeout = flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : readTimeout(flags.timeout);
+  const defaults: ClientOptions = { reconnect: false, requestTimeout: timeout, connectTimeout: timeout };
+  return {
+    address,
+    output,
+    clock: systemClock,
+    signal: host.interruption(),
+    connect: (options) => connect(address.endpoint, { ...defaults, ...options }),
+  };
+}
+
+/**
+ * Runs `action` with a client of its own, and says what to do next where it fails. After a failure the client
+ * is not closed, which could take as long again: it keeps no process alive.
+ */
+export async function withClient<T>(context: Context, action: (client: Client) => Promise<T>): Promise<T> {
+  try {
+    const client = context.connect();
+    const result = await action(client);
+    await client.close();
+    return result;
+  } catch (error) {
+    throw advise(error, context.address);
+  }
+}
+
+const MAX_SECONDS = 86_400;
+
+/** @returns ms */
+function readTimeout(text: string): number {
+  const seconds = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : 0;
+  if (seconds > 0 && seconds <= MAX_SECONDS) return seconds * 1000;
+  throw new CommandError('usage', `--timeout must be seconds above 0 and at most ${MAX_SECONDS}, not "${text}"`);
+}

@@ -1,0 +1,40 @@
+/** What is written to; `process.stdout` is one. */
+export interface Terminal {
+  readonly isTTY?: boolean;
+  /** Only where it is a terminal. */
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** What a run of regctl has from its process, and a test from itself. */
+export interface Host {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Terminal;
+  readonly stderr: Terminal;
+  /** A signal that Ctrl-C aborts. Until somebody asks for it, Ctrl-C ends the process as it always does. */
+  interruption(): AbortSignal;
+}
+
+const INTERRUPTED = 130;
+
+export function processHost(): Host {
+  const { env, stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
+  return { env, stdout, stderr, interruption };
+}
+
+/** Whoever reads has had enough, as in `regctl query all | head`. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}
+
+/** The first signal asks for an end in good order, the second does not wait for it. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  const interrupt = (): void => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    controller.abort();
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  return controller.signal;
+}

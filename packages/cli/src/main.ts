@@ -1,0 +1,28 @@
+import { explain } from './errors.js';
+import { type Host, processHost } from './host.js';
+import { Output } from './output.js';
+import { makeProgram } from './program.js';
+
+/** Runs regctl as this process. Its exit code is set, and the process ends when nothing is left to be done. */
+export async function main(version: string): Promise<void> {
+  process.exitCode = await run(process.argv.slice(2), version, processHost());
+}
+
+/**
+ * Runs one command line.
+ *
+ * @param args without the program's name.
+ * @returns the exit code; see `EXIT_CODES`. It never throws.
+ */
+export async function run(args: readonly string[], version: string, host: Host): Promise<number> {
+  const output = new Output(host, args);
+  try {
+    const program = await makeProgram(args, version, host, output);
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    const failure = explain(error);
+    if (failure.exit !== 0) output.fail(failure);
+    return failure.exit;
+  }
+}

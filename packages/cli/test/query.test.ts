@@ -1,0 +1,160 @@
+import { connect, type InstanceRecord } from '@reg/client';
+import { describe, expect, it } from 'vitest';
+import { age, tabulate } from '../src/commands/query.js';
+import { regctl, screen, session, startServer } from './regctl.js';
+
+const NOW = Date.UTC(2026, 0, 1);
+
+function record(fields: Partial<InstanceRecord>): InstanceRecord {
+  return { key: 'web', values: 'a:1', timeout: 30, revision: 7, generation: 5, registered: NOW - 90_000, ...fields };
+}
+
+function rows(fields: Partial<InstanceRecord>, detail = false): readonly string[] | undefined {
+  return tabulate([record(fields)], detail, NOW).rows[0];
+}
+
+describe('the table of a query', () => {
+  it('has a row for each instance', () => {
+    const { columns } = tabulate([], false, NOW);
+    expect(columns.map(({ title }) => title)).toEqual(['SERVICE', 'INSTANCE', 'VALUE', 'TTL', 'REGISTERED']);
+    expect(rows({})).toEqual(['web', '-', 'a:1', '30s', '90s ago']);
+    expect(rows({ instance: 'w1', values: { port: 1 }, timeout: 'never' })).toEqual([
+      'web',
+      'w1',
+      '{"port":1}',
+      'never',
+      '90s ago',
+    ]);
+  });
+
+  it('has more columns in detail', () => {
+    const { columns } = tabulate([], true, NOW);
+    expect(columns.map(({ title }) => title)).toEqual([
+      'SERVICE',
+      'INSTANCE',
+      'VALUE',
+      'TTL',
+      'LEFT',
+      'REGISTERED',
+      'REVISION',
+      'LABELS',
+    ]);
+    expect(rows({ left: 12.345 }, true)?.slice(3)).toEqual(['30s', '12.4s', '90s ago', '7', '-']);
+    expect(rows({ left: 'never', tags: ['v2', 'eu'], meta: { zone: 'eu-1' }, weight: 0 }, true)?.slice(4)).toEqual([
+      'never',
+      '90s ago',
+      '7',
+      'v2 eu zone=eu-1 weight:0',
+    ]);
+  });
+
+  it('never shows that nothing is left', () => {
+    expect(rows({ left: 0.001 }, true)?.[4]).toBe('0.1s');
+  });
+
+  it.each([
+    [-5000, '0s'],
+    [999, '0s'],
+    [119_999, '119s'],
+    [120_000, '2m'],
+    [7_199_999, '119m'],
+    [7_200_000, '2h'],
+    [172_799_999, '47h'],
+    [172_800_000, '2d'],
+    [400 * 86_400_000, '400d'],
+  ])('says %d ms as %s', (ms, text) => {
+    expect(age(ms)).toBe(text);
+  });
+});
+
+describe('regctl query', () => {
+  it('sorts by service, then by instance, the unnamed one first', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', '1', '--instance', 'b');
+    await regctl('register', 'web', '2', '--instance', 'a');
+    await regctl('register', 'web', '3');
+    await regctl('register', 'db', '4');
+    const { out } = await regctl('query', 'all');
+    const values = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ +/)[2]);
+    expect(values).toEqual(['VALUE', '4', '3', '2', '1']);
+    const { services } = JSON.parse((await regctl('query', 'all', '--json')).out);
+    expect(services.map(({ values }: InstanceRecord) => values)).toEqual(['4', '3', '2', '1']);
+  });
+
+  it('shows one instance where it is asked for one', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', '1', '--instance', 'a');
+    await regctl('register', 'web', '2', '--instance', 'b');
+    const { services } = JSON.parse((await regctl('query', 'web', '--instance', 'b', '--json')).out);
+    expect(services).toHaveLength(1);
+    expect(services[0].values).toBe('2');
+  });
+
+  it('gives what is left only in detail', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', '1');
+    expect(JSON.parse((await regctl('query', 'web', '--json')).out).services[0]).not.toHaveProperty('left');
+    const { services } = JSON.parse((await regctl('query', 'web', '--json', '--detail')).out);
+    expect(services[0].left).toBeGreaterThan(0);
+  });
+
+  it('fails where nothing is registered under the name', async () => {
+    const regctl = await session();
+    expect(await regctl('query', 'redis')).toEqual({
+      code: 3,
+      out: '',
+      err: 'error: nothing is registered as redis\n',
+    });
+    const { code, out, err } = await regctl('query', 'redis', '--json');
+    expect({ code, out }).toEqual({ code: 3, out: '' });
+    expect(JSON.parse(err)).toEqual({ error: { code: 'not_found', message: 'nothing is registered as redis' } });
+  });
+
+  it('fails where the service has no such instance', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', '1');
+    const { code, err } = await regctl('query', 'web', '--instance', 'w9');
+    expect(code).toBe(3);
+    expect(err).toContain('web has no instance w9');
+  });
+
+  it('does not fail where nothing at all is registered', async () => {
+    const regctl = await session();
+    const { code, out, err } = await regctl('query', 'all');
+    expect({ code, out }).toEqual({ code: 0, out: '' });
+    expect(err).toMatch(/^nothing is registered at 127\.0\.0\.1:\d+\n$/);
+    expect(await regctl('query', 'all', '--json')).toEqual({
+      code: 0,
+      out: '{"revision":0,"services":[]}\n',
+      err: '',
+    });
+  });
+
+  it('walks every page', async () => {
+    const { addr } = await startServer();
+    const client = connect(addr);
+    const names = Array.from({ length: 2500 }, (_, i) => `s${i}`);
+    await Promise.all(names.map((key) => client.request('register', { key, values: key })));
+    await client.close();
+    const { out } = await regctl(['query', 'all', '--json', '--addr', addr]);
+    const found = JSON.parse(out).services.map(({ key }: InstanceRecord) => key);
+    expect(found).toEqual(names.sort());
+  });
+
+  it('shows nothing raw that a terminal would act upon', async () => {
+    const { addr } = await startServer();
+    const value = 'a\u001b[2J\u0007\u009b31m\nforged  line\u202e';
+    await regctl(['register', 'evil', value, '--meta', `x=${value}`, '--addr', addr]);
+    const stdout = screen(true, 200);
+    await regctl(['query', 'evil', '--detail', '--addr', addr, '--no-color'], { stdout });
+    expect(stdout.text).toContain('a\\x1b[2J\\x07\\x9b31m\\nforged  line\\u{202e}');
+    expect(stdout.text.split('\n')).toHaveLength(3);
+    expect(stdout.text).toMatch(/^[ -~\n]*$/);
+    const { out } = await regctl(['query', 'evil', '--json', '--addr', addr]);
+    expect(out).toMatch(/^[ -~]*\n$/);
+    expect(JSON.parse(out).services[0].values).toBe(value);
+  });
+});

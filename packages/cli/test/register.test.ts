@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { session } from './regctl.js';
+
+describe('regctl register', () => {
+  it('says whether it registered, updated or renewed, and for how long', async () => {
+    const regctl = await session();
+    expect(await regctl('register', 'redis', 'a:1', '--ttl', '30')).toEqual({
+      code: 0,
+      out: 'registered redis for 30 s\n',
+      err: '',
+    });
+    expect((await regctl('register', 'redis', 'a:1')).out).toBe('renewed redis for 30 s\n');
+    expect((await regctl('register', 'redis', 'a:1', '--ttl', 'never')).out).toBe(
+      'updated redis until it is destroyed\n',
+    );
+    expect((await regctl('register', 'redis', 'a:1', '--instance', 'x', '--ttl', '0.5')).out).toBe(
+      'registered redis/x for 0.5 s\n',
+    );
+  });
+
+  it('registers the unnamed instance unless one is named', async () => {
+    const regctl = await session();
+    await regctl('register', 'redis', 'a:1');
+    const { services } = JSON.parse((await regctl('query', 'redis', '--json')).out);
+    expect(services).toHaveLength(1);
+    expect(services[0]).not.toHaveProperty('instance');
+  });
+
+  it('sends every label', async () => {
+    const regctl = await session();
+    const labels = ['--tag', 'v2', '--tag', 'eu', '--meta', 'zone=eu-1', '--meta', 'note=a=b', '--weight', '5'];
+    await regctl('register', 'web', 'a:1', '--instance', 'w1', ...labels);
+    const { services } = JSON.parse((await regctl('query', 'web', '--json')).out);
+    expect(services[0]).toMatchObject({
+      instance: 'w1',
+      tags: ['v2', 'eu'],
+      meta: { zone: 'eu-1', note: 'a=b' },
+      weight: 5,
+    });
+  });
+
+  it('keeps a metadata name that every object has', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', 'a:1', '--meta', '__proto__=x');
+    expect((await regctl('query', 'web', '--json')).out).toContain('"meta":{"__proto__":"x"}');
+  });
+
+  it.each([
+    ['{"host":"10.0.0.7","ports":[1,2]}', { host: '10.0.0.7', ports: [1, 2] }],
+    ['null', null],
+    ['"text"', 'text'],
+    ['-5', -5],
+  ])('takes %s as JSON where it is told to', async (text, values) => {
+    const regctl = await session();
+    await regctl('register', 'db', text, '--json-value');
+    expect(JSON.parse((await regctl('query', 'db', '--json')).out).services[0].values).toEqual(values);
+  });
+
+  it.each(['{"a":1}', '5', '-5', 'null', 'two words', '\u670d\u52a1', ''])(
+    'takes %j as text otherwise',
+    async (text) => {
+      const regctl = await session();
+      await regctl('register', 'db', text);
+      expect(JSON.parse((await regctl('query', 'db', '--json')).out).services[0].values).toBe(text);
+    },
+  );
+
+  it('takes what begins with a dash after two of them', async () => {
+    const regctl = await session();
+    expect((await regctl('register', 'db', '--', '--json')).out).toBe('registered db for 30 s\n');
+    expect(JSON.parse((await regctl('query', 'db', '--json')).out).services[0].values).toBe('--json');
+  });
+
+  it('tells a program what the registry answered', async () => {
+    const regctl = await session();
+    const reply = JSON.parse((await regctl('register', 'web', 'a:1', '--instance', 'w1', '--json')).out);
+    expect(reply).toEqual({
+      key: 'web',
+      instance: 'w1',
+      result: 'registered',
+      revision: 1,
+      generation: 1,
+      registered: expect.any(Number),
+    });
+  });
+
+  it.each([
+    [['--ttl', '0'], 'invalid_timeout', '--ttl'],
+    [['--ttl', '1e3'], 'invalid_timeout', '--ttl'],
+    [['--meta', 'zone'], 'usage', '--meta'],
+    [['--meta', '=x'], 'usage', '--meta'],
+    [['--weight', '1.5'], 'usage', '--weight'],
+    [['--weight', '65536'], 'bad_request', 'weight'],
+    [['--json-value'], 'usage', '--json-value'],
+    [['--instance', '*'], 'reserved_name', '"*"'],
+  ])('refuses %j as %s', async (flags, code, named) => {
+    const regctl = await session();
+    const { code: exit, out, err } = await regctl('register', 'web', '{', ...flags, '--json');
+    const { error } = JSON.parse(err);
+    expect({ exit, out, code: error.code }).toEqual({ exit: 2, out: '', code });
+    expect(error.message).toContain(named);
+  });
+
+  it('refuses a number that JSON cannot carry on', async () => {
+    const regctl = await session();
+    expect((await regctl('register', 'db', '[1e999]', '--json-value')).code).toBe(2);
+    expect((await regctl('query', 'db')).code).toBe(3);
+  });
+});

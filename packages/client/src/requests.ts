@@ -1,0 +1,163 @@
+/**
+ * The requests of one client that have no reply yet. The state of a request is the collection that it is in:
+ *
+ *     waiting   not written; it survives any number of connections
+ *     sent      written to the present connection, which answers in this order
+ *     neither   over
+ *
+ * A request that timed out or was aborted after it was sent is settled, but stays in `sent`: its reply still
+ * comes, and has to be swallowed in its place.
+ */
+
+import type { CommandType, RegistryError, ReplyOf } from '@reg/protocol';
+import { ReplyError } from './errors.js';
+import { Wait, type WaitOptions } from './wait.js';
+import { isReplyTo, REPEATABLE, type Reply } from './wire.js';
+
+export interface CallOptions extends WaitOptions {
+  /** ms of silence after which the connection is taken for dead, when this request is given up. */
+  readonly patience: number;
+}
+
+/** One request and the wait for its reply. */
+export class Call<C extends CommandType = CommandType> extends Wait<ReplyOf<C>> {
+  readonly type: C;
+  readonly line: string;
+  readonly options: CallOptions;
+  /** When it was written, by the monotonic clock; `undefined` where it waits (again). */
+  sentAt: number | undefined;
+
+  /** @param line the whole request, with its ending. */
+  constructor(type: C, line: string, options: CallOptions) {
+    super(options);
+    this.type = type;
+    this.line = line;
+    this.options = options;
+  }
+
+  /** Takes its reply; `false` where that is not of the form that a reply to this request has. */
+  answer(reply: Reply): boolean {
+    if (!reply.ok) this.reject(reply.error);
+    else if (isReplyTo(this.type, reply.fields)) this.resolve(reply.fields);
+    else return false;
+    return true;
+  }
+}
+
+/** Characters after which a write is closed and the next begun: a flood must not become one huge string. */
+const BATCH_LENGTH = 64 * 1024;
+
+export class Requests {
+  #waiting = new Set<Call>();
+  #sent = new Fifo<Call>();
+
+  /** How many wait or are in flight, those included whose reply nobody waits for any more. */
+  get size(): number {
+    return this.#waiting.size + this.#sent.length;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Since when the connection owes its next reply, by the monotonic clock. */
+  get owedSince(): number | undefined {
+    return this.#sent.first?.sentAt;
+  }
+
+  add(call: Call): void {
+    this.#waiting.add(call);
+  }
+
+  /** Takes a request out of the queue unless it was sent. */
+  drop(call: Call): void {
+    this.#waiting.delete(call);
+  }
+
+  /** Moves what waits to `sent` and gives its text, about `BATCH_LENGTH` of it at most. */
+  takeBatch(now: number): string {
+    let text = '';
+    for (const call of this.#waiting) {
+      if (text.length >= BATCH_LENGTH) break;
+      this.#waiting.delete(call);
+      this.#sent.push(call);
+      call.sentAt = now;
+      text += call.line;
+    }
+    return text;
+  }
+
+  /** Gives a reply to the request whose turn it is; an error where it cannot be the reply to that. */
+  answer(reply: Reply): ReplyError | undefined {
+    const call = this.#sent.first;
+    if (!call) return new ReplyError('bad_reply', 'the daemon sent a reply that nothing had asked for');
+    if (!call.answer(reply)) {
+      return new ReplyError('bad_reply', `the daemon's reply is not of the form that ${call.type} has`);
+    }
+    this.#sent.shift();
+    return undefined;
+  }
+
+  /** Fails the request whose reply could not be read. */
+  failOldest(error: RegistryError): void {
+    this.#sent.shift()?.reject(error);
+  }
+
+  /**
+   * The connection is gone: what can be repeated waits again, ahead of what was made later; `makeError` is
+   * what the rest fails with.
+   */
+  disconnected(makeError: () => RegistryError): void {
+    const again = new Set<Call>();
+    for (let call = this.#sent.shift(); call; call = this.#sent.shift()) {
+      if (call.settled) continue;
+      if (REPEATABLE[call.type]) {
+        call.sentAt = undefined;
+        again.add(call);
+      } else {
+        call.reject(makeError());
+      }
+    }
+    for (const call of this.#waiting) again.add(call);
+    this.#waiting = again;
+  }
+
+  failWaiting(makeError: () => RegistryError): void {
+    for (const call of this.#waiting) call.reject(makeError());
+    this.#waiting.clear();
+  }
+
+  failAll(makeError: () => RegistryError): void {
+    for (let call = this.#sent.shift(); call; call = this.#sent.shift()) call.reject(makeError());
+    this.failWaiting(makeError);
+  }
+}
+
+/** First in, first out, at a constant cost however long it grows; `Array.shift` moves what is left. */
+class Fifo<T> {
+  #items: T[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  get first(): T | undefined {
+    return this.#items[this.#head];
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T | undefined {
+    const first = this.first;
+    if (this.#head < this.#items.length) this.#head += 1;
+    // Half empty is when moving the rest costs no more than what was taken since the last time.
+    if (this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return first;
+  }
+}

@@ -1,0 +1,175 @@
+import { describe, expect, test } from 'vitest';
+import { FakeDaemon, FakeRegistry, failure, later, outcome, settle } from './fake-daemon.js';
+
+function started(options = {}) {
+  const daemon = new FakeDaemon();
+  const registry = new FakeRegistry();
+  daemon.script = registry.script;
+  return { daemon, registry, client: daemon.client(options) };
+}
+
+describe('a registration', () => {
+  test('that is closed is destroyed, and renewed no more', async () => {
+    const { daemon, registry, client } = started();
+    const registration = await client.register('s', 1, { instance: 'x', ttl: 3 });
+    await registration.close();
+    expect(registry.instances.size).toBe(0);
+    expect(registration.state).toBe('closed');
+    await daemon.pass(10_000);
+    expect(daemon.words()).toEqual(['register s x', 'destruction s x']);
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('may be closed twice', async () => {
+    const { daemon, client } = started();
+    const registration = await client.register('s', 1, { instance: null });
+    await Promise.all([registration.close(), registration.close()]);
+    await registration.close();
+    expect(daemon.words()).toEqual(['register s', 'destruction s']);
+  });
+
+  test('that is released is left to its ttl', async () => {
+    const { daemon, registry, client } = started();
+    const registration = await client.register('s', 1, { instance: 'x', ttl: 3 });
+    registration.release();
+    await registration.close();
+    await daemon.pass(10_000);
+    expect(daemon.words()).toEqual(['register s x']);
+    expect(registry.instances.size).toBe(1);
+  });
+
+  test('is closed at the end of its block with await using', async () => {
+    const { registry, client } = started();
+    {
+      await using registration = await client.register('s', 1);
+      expect(registration.state).toBe('registered');
+      expect(registry.instances.size).toBe(1);
+    }
+    expect(registry.instances.size).toBe(0);
+  });
+
+  test('is destroyed on the next connection where the first broke', async () => {
+    const { daemon, registry, client } = started();
+    const registration = await client.register('s', 1);
+    daemon.script = () => undefined;
+    const closed = later(registration.close());
+    await settle();
+    daemon.script = registry.script;
+    daemon.last.close();
+    await daemon.pass(50);
+    await closed;
+    expect(registry.instances.size).toBe(0);
+  });
+
+  test('is destroyed also where a renewal is under way', async () => {
+    const { daemon, registry, client } = started();
+    const registration = await client.register('s', 1, { ttl: 3, instance: 'x' });
+    daemon.script = () => undefined;
+    await daemon.pass(1000);
+    const closed = later(registration.close());
+    await settle();
+    expect(daemon.words()).toEqual(['register s x', 'register s x', 'destruction s x']);
+    daemon.last.reply({ result: 'renewed', revision: 1, generation: 1, registered: 1 }, { removed: 1, left: 0 });
+    await closed;
+    daemon.script = registry.script;
+    await daemon.pass(10_000);
+    expect(daemon.requests).toHaveLength(3);
+  });
+
+  test('that cannot be destroyed says so', async () => {
+    const { daemon, client } = started();
+    const registration = await client.register('s', 1);
+    daemon.mode = 'refusing';
+    daemon.last.close();
+    const closed = later(registration.close());
+    await daemon.pass(5000);
+    expect(await failure(closed)).toMatchObject({ code: 'connect_failed' });
+    expect(registration.state).toBe('closed');
+  });
+});
+
+describe('a client', () => {
+  test('that is closed destroys what it registered, answers what is owed, and ends its connection', async () => {
+    const { daemon, registry, client } = started();
+    await client.register('a', 1);
+    await client.register('b', 1);
+    const query = client.query('a');
+    await client.close();
+    expect(await query).toEqual({ revision: 2, services: [] });
+    expect(registry.instances.size).toBe(0);
+    await settle();
+    expect(daemon.last.closed).toBe(true);
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('that is closed waits for what it was asked before', async () => {
+    const { daemon, client } = started();
+    const query = client.query('a');
+    await client.close();
+    expect(await query).toEqual({ revision: 0, services: [] });
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('rejects everything after close', async () => {
+    const { daemon, client } = started();
+    await client.close();
+    const attempts = [client.ping(), client.query('a'), client.register('a', 1), client.destroy('a')];
+    expect(await Promise.all(attempts.map(outcome))).toEqual(['closed', 'closed', 'closed', 'closed']);
+    expect(daemon.dials).toBe(0);
+  });
+
+  test('may be closed twice, and with await using', async () => {
+    const { registry, client } = started();
+    {
+      await using own = client;
+      await own.register('a', 1);
+    }
+    await client.close();
+    expect(registry.instances.size).toBe(0);
+  });
+
+  test('closes within requestTimeout although the daemon does not answer', async () => {
+    const { daemon, client } = started({ requestTimeout: 1000 });
+    const registration = await client.register('a', 1);
+    daemon.script = () => undefined;
+    const query = later(client.query('a', { timeout: 60_000 }));
+    const closed = client.close();
+    await daemon.pass(999);
+    expect(await outcome(closed)).toBe('pending');
+    await daemon.pass(1);
+    expect(await outcome(closed)).toBe('ok');
+    expect(await outcome(query)).toBe('closed');
+    expect(registration.state).toBe('closed');
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('closes within requestTimeout although there is no daemon', async () => {
+    const { daemon, client } = started({ requestTimeout: 1000 });
+    await client.register('a', 1);
+    daemon.mode = 'refusing';
+    daemon.last.close();
+    await settle();
+    const closed = client.close();
+    await daemon.pass(1000);
+    expect(await outcome(closed)).toBe('ok');
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('ends a register() that still waits', async () => {
+    const { daemon, client } = started();
+    daemon.mode = 'refusing';
+    const registered = later(client.register('a', 1));
+    await client.close();
+    expect(await outcome(registered)).toBe('closed');
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('with keepProcessAlive holds a timer until it is closed', async () => {
+    const { daemon, client } = started({ keepProcessAlive: true });
+    expect(daemon.clock.timers).toBe(1);
+    await daemon.pass(2 ** 32, 2 ** 30);
+    expect(daemon.clock.timers).toBe(1);
+    await client.close();
+    expect(daemon.clock.timers).toBe(0);
+  });
+});

@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { FakeDaemon, FakeRegistry, failure, later, outcome, settle } from './fake-daemon.js';
+
+async function registered() {
+  const daemon = new FakeDaemon();
+  const registry = new FakeRegistry();
+  daemon.script = registry.script;
+  const client = daemon.client();
+  const registration = await client.register('s', 1, { ttl: 3, instance: 'x', tags: ['a'], weight: 2 });
+  return { daemon, registry, client, registration };
+}
+
+test('an update changes what is registered, and what heartbeats send; labels not given stay', async () => {
+  const { daemon, registration } = await registered();
+  await registration.update(2, { meta: { zone: 'b' }, weight: 3 });
+  const changed = { values: 2, tags: ['a'], meta: { zone: 'b' }, weight: 3 };
+  expect(daemon.requests.at(-1)).toMatchObject(changed);
+  expect(registration).toMatchObject({ revision: 2, generation: 1 });
+  await daemon.pass(1000);
+  expect(daemon.requests).toHaveLength(3);
+  expect(daemon.requests.at(-1)).toMatchObject(changed);
+});
+
+test('updates made together end with the last, and all resolve', async () => {
+  const { daemon, registration } = await registered();
+  await Promise.all([registration.update(2), registration.update(3), registration.update(4)]);
+  expect(daemon.requests.map(({ values }) => values)).toEqual([1, 2, 4]);
+});
+
+test('a refused update rejects and is taken back, without a loss', async () => {
+  const { daemon, registry, registration } = await registered();
+  const lost: string[] = [];
+  registration.on('lost', ({ reason }) => lost.push(reason));
+  daemon.script = (request) => (request['values'] === 2 ? 'value_too_large' : registry.script(request));
+  expect(await failure(registration.update(2))).toMatchObject({ code: 'value_too_large' });
+  await daemon.pass(5000);
+  expect(daemon.requests.filter(({ values }) => values === 2)).toHaveLength(1);
+  expect(daemon.requests.at(-1)).toMatchObject({ values: 1, tags: ['a'] });
+  expect(lost).toEqual([]);
+});
+
+test('an update in a disconnect goes out with the next connection, without a spread', async () => {
+  const { daemon, registration } = await registered();
+  daemon.last.close();
+  await settle();
+  const updated = later(registration.update(2));
+  await daemon.pass(50);
+  await updated;
+  expect(daemon.last.requests).toMatchObject([{ values: 2 }]);
+});
+
+test('an update that nobody answers in time stays what is wanted', async () => {
+  const { daemon, registry, registration } = await registered();
+  daemon.script = () => undefined;
+  const abort = new AbortController();
+  const updated = later(registration.update(2, { signal: abort.signal }));
+  await settle();
+  abort.abort();
+  expect(await outcome(updated)).toBe('aborted');
+  daemon.script = registry.script;
+  daemon.last.close();
+  await daemon.pass(1000);
+  expect(daemon.last.requests).toMatchObject([{ values: 2 }]);
+});
+
+test('an update of a registration that is closed rejects', async () => {
+  const { registration } = await registered();
+  await registration.close();
+  expect(await failure(registration.update(2))).toMatchObject({ name: 'ClosedError', code: 'closed' });
+});
+
+test('an update that waits when the registration is closed rejects', async () => {
+  const { daemon, registration } = await registered();
+  daemon.last.close();
+  await settle();
+  const updated = later(registration.update(2));
+  registration.release();
+  expect(await outcome(updated)).toBe('closed');
+});
