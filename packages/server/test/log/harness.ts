@@ -7,7 +7,7 @@ import { RegistryError } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { pino } from 'pino';
 import { afterEach } from 'vitest';
-import { type Change, endOf, type RegisterChange } from '../../src/change.js';
+import type { Change, RegisterChange } from '../../src/change.js';
 import { RegistryClock } from '../../src/clock.js';
 import { DiskLog, type DiskLogOptions } from '../../src/log/disk.js';
 import type { LogHost } from '../../src/log/log.js';
@@ -107,7 +107,8 @@ export class TestHost implements LogHost {
 
   /** A change that ends an instance that is there. */
   ending(key: string, kind: 'expire' | 'destroy' = 'destroy'): Change {
-    return endOf(kind, this.find(key), this.clock.wall());
+    const { id, generation } = this.find(key);
+    return { kind, revision: 0, key, instance: id, generation, at: this.clock.wall() };
   }
 
   find(key: string) {
