@@ -6,16 +6,15 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import type { Instance } from '../registry/instance.js';
+import type { Registry } from '../registry/registry.js';
 import { DEADLINES, writeWhole } from './folder.js';
 
 const MAGIC = Buffer.from('REGDUE1\n', 'latin1');
-const HEADER_BYTES = 48;
+const HEADER_BYTES = 40;
 const PAIR_BYTES = 16;
-/** How many instances are encoded in one turn of the loop. */
-const PER_TURN = 20_000;
+/** How many instances are walked between two writes: well below a millisecond. */
+const PER_WRITE = 5000;
 
 export interface Checkpoint {
   readonly epoch: string;
@@ -31,29 +30,50 @@ interface CheckpointSource {
   readonly epoch: string;
   readonly revision: number;
   readonly clean: boolean;
-  readonly instances: readonly Instance[];
+  readonly registry: Registry;
   /** What is to be added to registry time to get the wall clock's. */
   readonly skew: number;
 }
 
-/** Encodes a checkpoint in pieces, with a turn of the loop between them. */
+/**
+ * Writes a checkpoint beside whatever else the daemon does. It is not of one moment: an instance that is renewed
+ * or ends meanwhile is in it or not, and either is right.
+ */
 export async function writeCheckpoint(folder: string, source: CheckpointSource): Promise<void> {
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + source.instances.length * PAIR_BYTES + 4);
-  let length = HEADER_BYTES;
-  for (const [index, { generation, expiresAt }] of source.instances.entries()) {
-    if (index % PER_TURN === PER_TURN - 1) await setImmediate();
-    if (expiresAt === Number.POSITIVE_INFINITY) continue;
-    bytes.writeDoubleLE(generation, length);
-    bytes.writeDoubleLE(expiresAt + source.skew, length + 8);
-    length += PAIR_BYTES;
+  await writeWhole(join(folder, DEADLINES), encodeCheckpoint(source));
+}
+
+function* encodeCheckpoint({ epoch, revision, clean, registry, skew }: CheckpointSource): Generator<Buffer> {
+  const header = Buffer.alloc(HEADER_BYTES);
+  MAGIC.copy(header);
+  header.write(epoch, 8, 16, 'latin1');
+  header.writeDoubleLE(revision, 24);
+  header.writeDoubleLE(clean ? 1 : 0, 32);
+  let checksum = crc32(header);
+  yield header;
+
+  let walked = PER_WRITE;
+  for (let last = 0; walked === PER_WRITE; ) {
+    const pairs = Buffer.allocUnsafe(PER_WRITE * PAIR_BYTES);
+    let length = 0;
+    walked = 0;
+    for (const { generation, expiresAt } of registry.after(last)) {
+      last = generation;
+      walked += 1;
+      if (expiresAt < Number.POSITIVE_INFINITY) {
+        pairs.writeDoubleLE(generation, length);
+        pairs.writeDoubleLE(expiresAt + skew, length + 8);
+        length += PAIR_BYTES;
+      }
+      if (walked === PER_WRITE) break;
+    }
+    checksum = crc32(pairs.subarray(0, length), checksum);
+    yield pairs.subarray(0, length);
   }
-  MAGIC.copy(bytes);
-  bytes.write(source.epoch, 8, 16, 'latin1');
-  bytes.writeDoubleLE(source.revision, 24);
-  bytes.writeDoubleLE(source.clean ? 1 : 0, 32);
-  bytes.writeDoubleLE((length - HEADER_BYTES) / PAIR_BYTES, 40);
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, length)), length);
-  await writeWhole(join(folder, DEADLINES), [bytes.subarray(0, length + 4)]);
+
+  const trailer = Buffer.alloc(4);
+  trailer.writeUInt32LE(checksum);
+  yield trailer;
 }
 
 /** @returns the checkpoint, `undefined` where there is none, or `'damaged'`. */

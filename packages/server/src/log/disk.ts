@@ -88,12 +88,15 @@ export class DiskLog implements Log, CommitHost {
       sweepDrafts(folder);
       segment = await this.#load(host);
       this.#opened = { host, commits: new GroupCommit(segment, this.#revision, this), unlock };
-      await this.#checkpoint(false);
+      // Where replies may be lost, the next start must know that this run did not end in order. Elsewhere a full
+      // disk need not keep a daemon from answering.
+      if (!this.waitForDisk) await this.#checkpoint(false);
     } catch (error) {
       await segment?.close();
       unlock();
       throw asUnusable(folder, error);
     }
+    this.#inBackground('checkpoint', () => this.#checkpoint(false));
     this.#every('checkpoint', CHECKPOINT_MS, () => this.#inBackground('checkpoint', () => this.#checkpoint(false)));
     if (this.durability === 'everysec') this.#every('sync', SYNC_MS, () => this.#syncSegment());
   }
@@ -113,16 +116,17 @@ export class DiskLog implements Log, CommitHost {
 
   async close(): Promise<void> {
     const { commits, unlock } = this.#inUse;
-    const clean = this.#refusal === undefined;
-    this.#refusal = new RegistryError('shutting_down');
+    const shuttingDown = new RegistryError('shutting_down');
+    this.#refusal ??= shuttingDown;
     this.#isClosing = true;
     for (const timer of this.#timers.values()) timer.cancel();
     try {
       await this.#background;
       await commits.flush();
       await commits.segment.synced();
-      await this.#checkpoint(clean);
+      await this.#checkpoint(this.#refusal === shuttingDown);
     } finally {
+      this.#refusal = shuttingDown;
       await commits.segment.close();
       unlock();
     }
@@ -275,7 +279,7 @@ export class DiskLog implements Log, CommitHost {
       epoch: this.#epoch,
       revision: commits.durable,
       clean,
-      instances: registry.all(),
+      registry,
       skew: clock.wall() - clock.now(),
     });
     this.#checkpointed = shows;

@@ -140,6 +140,11 @@ export class Registry {
     return { instances, bytes, cut, revision: service === undefined ? this.#revision : this.lastChangeOf(service) };
   }
 
+  /** The instances with a generation above `generation`, in order. Nothing may change while they are walked. */
+  after(generation: number): Iterable<Instance> {
+    return this.#roster.after(generation);
+  }
+
   /** Every instance, in the order of generations: a copy, for who walks it over many turns. */
   all(): Instance[] {
     return this.#roster.toArray();
