@@ -74,7 +74,7 @@ export interface RegisterReply {
 }
 
 export interface QueryReply {
-  /** The answer holds every change up to this revision. */
+  /** The last change of what was asked for: of the service, or of all. The answer holds every change up to it. */
   readonly revision: number;
   /** The daemon has just restarted: what is absent may still be on its way back. */
   readonly warming?: true;

@@ -35,4 +35,6 @@ export interface EndChange {
   readonly generation: number;
   /** When it was proposed, in ms since the Unix epoch. */
   readonly at: number;
+  /** The deadline that the instance had, in registry time, for where the change is undone. Not kept by the log. */
+  readonly expiresAt: number;
 }

@@ -6,9 +6,10 @@ const STALL_MS = 100;
 /**
  * Registry time: ms since the Unix epoch when the daemon started, from then on by the monotonic clock, less
  * the stalls. While the process was stopped, or its event loop blocked, no renewal could be heard; so nobody's
- * deadline ran either. It relies on being looked at more often than every 100 ms, which the expiry loop does.
+ * deadline ran either. It relies on being looked at more often than every 100 ms, which the expiry loop does,
+ * and on sessions that give way to each other, so that a loop that is busy also hears.
  */
-export class RegistryClock implements Clock {
+export class RegistryClock {
   readonly #clock: Clock;
   readonly #offset: number;
   #lastLook: number;
@@ -20,9 +21,13 @@ export class RegistryClock implements Clock {
     this.#offset = clock.wall() - this.#lastLook;
   }
 
-  /** Registry time in ms. */
+  /** Registry time in ms: for deadlines, and for whatever else must not run while nobody could act. */
   now(): number {
-    return this.monotonic() + this.#offset - this.#excluded;
+    const look = this.#clock.monotonic();
+    const gap = look - this.#lastLook;
+    this.#lastLook = look;
+    if (gap > STALL_MS) this.#excluded += gap;
+    return look + this.#offset - this.#excluded;
   }
 
   /** How many ms of stalls registry time has left out so far. */
@@ -30,14 +35,7 @@ export class RegistryClock implements Clock {
     return this.#excluded;
   }
 
-  monotonic(): number {
-    const look = this.#clock.monotonic();
-    const gap = look - this.#lastLook;
-    this.#lastLook = look;
-    if (gap > STALL_MS) this.#excluded += gap;
-    return look;
-  }
-
+  /** ms since the Unix epoch, for people and for the disk. May jump either way when the machine's clock is set. */
   wall(): number {
     return this.#clock.wall();
   }

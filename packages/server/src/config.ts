@@ -87,6 +87,35 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   logLevel: choice('--log-level <level>', 'REG_LOG_LEVEL', 'least severe entries that are logged', 'info', LOG_LEVELS),
 };
 
+/** What a record has at most beside its value and its metadata: names, tags, all escaped, and digits. */
+const RECORD_BYTES = 128 * 1024;
+/** What a register has beside its value and its metadata at least. */
+const REGISTER_BYTES = 256;
+
+/**
+ * The limits of a configuration.
+ *
+ * @throws {RegistryError} `bad_config` where they contradict each other: what is registered must fit a reply.
+ */
+export function limitsOf({ maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes }: Config): Limits {
+  const content = maxValueBytes + maxMetaBytes;
+  if (maxReplyBytes < content + RECORD_BYTES) {
+    const least = `maxValueBytes, maxMetaBytes and ${RECORD_BYTES}`;
+    throw new RegistryError(
+      'bad_config',
+      `maxReplyBytes must be at least the sum of ${least}: ${content + RECORD_BYTES}`,
+    );
+  }
+  if (maxLineBytes < content + REGISTER_BYTES) {
+    const least = `maxValueBytes, maxMetaBytes and ${REGISTER_BYTES}`;
+    throw new RegistryError(
+      'bad_config',
+      `maxLineBytes must be at least the sum of ${least}: ${content + REGISTER_BYTES}`,
+    );
+  }
+  return { maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes };
+}
+
 type OptionName = keyof Config;
 const NAMES = Object.keys(OPTIONS) as OptionName[];
 

@@ -24,13 +24,15 @@ export async function runDaemon(config: Config, onReady: (ready: Ready) => void)
   });
   const server = createServer({ ...config, logger, onFatal: stop });
   const endpoint = await server.listen();
+  let isStopping = false;
   const onSignal = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(ERRORS.aborted.exit);
+    isStopping = true;
     logger.info({ signal }, 'stopping');
-    process.once(signal, () => process.exit(ERRORS.aborted.exit));
     server.close().then(() => stop(), stop);
   };
-  process.once('SIGTERM', onSignal);
-  process.once('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
   onReady({ endpoint, restored: server.registry.size });
   await stopped;
 }

@@ -56,11 +56,20 @@ export class ExpiryLoop {
   /** @returns whether the log took it. */
   #end(due: readonly Instance[]): boolean {
     try {
-      for (const instance of due) this.#log.propose(endOf('expire', instance, this.#clock.wall()));
+      for (const instance of due) {
+        const ordered = this.#log.propose(endOf('expire', instance, this.#clock.wall()));
+        if (ordered instanceof Promise) this.#await(instance, ordered);
+      }
       return true;
     } catch (error) {
       if (error instanceof RegistryError) return false;
       throw error;
     }
+  }
+
+  /** While a log that orders elsewhere has not said, it is not proposed again. */
+  #await(instance: Instance, ordered: Promise<unknown>): void {
+    this.#registry.unfile(instance);
+    ordered.catch(() => this.#registry.refile(instance));
   }
 }

@@ -6,13 +6,15 @@ import type { Reply } from './reply.js';
 /** A place in the order of replies; empty until the reply is there. */
 interface Slot {
   reply: Reply | undefined;
+  /** What it holds in memory, roughly: the request while it is not durable, and the reply. */
+  bytes: number;
 }
 
 /** How much text is gathered before it is written. */
 const WRITE_CHARS = 64 * 1024;
-/** So many replies, or so much text of them, may wait before no more requests are taken. */
+/** So many replies may wait, or so much memory be held for them, before no more requests are taken. */
 const MAX_WAITING = 1024;
-const MAX_WAITING_CHARS = 1024 * 1024;
+const MAX_WAITING_BYTES = 1024 * 1024;
 /** How many pieces of a long reply are made in one turn of the loop. */
 const PIECES_PER_TURN = 8;
 
@@ -26,8 +28,9 @@ export class Outbox {
   readonly #durable: () => number;
   readonly #onRoom: () => void;
   readonly #slots: Slot[] = [];
-  /** Characters in the slots; a long reply counts as more than may wait. */
-  #waitingChars = 0;
+  /** The sum of the slots. A long reply counts as more than may wait. */
+  #waitingBytes = 0;
+  #piecesLeft = PIECES_PER_TURN;
   /** Ready and not yet written. */
   #text = '';
 
@@ -43,7 +46,7 @@ export class Outbox {
 
   get isFull(): boolean {
     return (
-      this.#stream.writableNeedDrain || this.#slots.length >= MAX_WAITING || this.#waitingChars > MAX_WAITING_CHARS
+      this.#stream.writableNeedDrain || this.#slots.length >= MAX_WAITING || this.#waitingBytes > MAX_WAITING_BYTES
     );
   }
 
@@ -52,50 +55,45 @@ export class Outbox {
     return this.#slots.length === 0 && this.#text === '';
   }
 
-  /** Adds the reply to the next request. It leaves with the next `send`, or when it is ready. */
-  add(id: RequestId | undefined, reply: Eventually<Reply>): void {
-    if (!(reply instanceof Promise)) {
-      if (this.#slots.length === 0 && typeof reply.line === 'string' && reply.shows <= this.#durable()) {
-        this.#gather(reply.line);
-      } else {
-        this.#slots.push({ reply });
-        this.#waitingChars += charsOf(reply);
-      }
-      return;
+  /**
+   * Adds the reply to the next request. It leaves with the next `send`, or when it is ready.
+   *
+   * @param requestBytes the length of the request.
+   */
+  add(id: RequestId | undefined, requestBytes: number, reply: Eventually<Reply>): void {
+    if (reply instanceof Promise) {
+      const slot: Slot = { reply: undefined, bytes: requestBytes };
+      this.#push(slot);
+      const settle = (settled: Reply): void => {
+        this.#fill(slot, settled);
+        this.#onRoom();
+      };
+      reply.then(settle, (error: unknown) => settle(errorReply(id, error)));
+    } else if (this.#slots.length === 0 && typeof reply.line === 'string' && reply.shows <= this.#durable()) {
+      this.#gather(reply.line);
+    } else {
+      this.#push({ reply, bytes: requestBytes + bytesOf(reply) });
     }
-    const slot: Slot = { reply: undefined };
-    this.#slots.push(slot);
-    const settle = (settled: Reply): void => {
-      slot.reply = settled;
-      this.#waitingChars += charsOf(settled);
-      this.#onRoom();
-    };
-    reply.then(settle, (error: unknown) => settle(errorReply(id, error)));
   }
 
   /** Writes what is ready. */
   send(): void {
-    let pieces = PIECES_PER_TURN;
     for (;;) {
-      const reply = this.#slots[0]?.reply;
-      if (reply === undefined || reply.shows > this.#durable()) break;
-      if (typeof reply.line === 'string') {
-        this.#gather(reply.line);
+      const slot = this.#slots[0];
+      if (slot?.reply === undefined || slot.reply.shows > this.#durable()) break;
+      const { line } = slot.reply;
+      if (typeof line === 'string') {
+        this.#gather(line);
       } else {
-        if (this.#stream.writableNeedDrain) return;
-        if (pieces === 0) {
-          setImmediate(this.#onRoom);
-          break;
-        }
-        pieces -= 1;
-        const piece = reply.line.next();
+        const piece = this.#nextPiece(line);
+        if (piece === undefined) break;
         if (!piece.done) {
           this.#gather(piece.value);
           continue;
         }
       }
       this.#slots.shift();
-      this.#waitingChars -= charsOf(reply);
+      this.#waitingBytes -= slot.bytes;
     }
     this.#write();
   }
@@ -104,10 +102,33 @@ export class Outbox {
   fail(error: Error): void {
     for (const slot of this.#slots) {
       if (slot.reply === undefined || slot.reply.shows <= this.#durable()) continue;
-      this.#waitingChars -= charsOf(slot.reply);
-      slot.reply = errorReply(slot.reply.id, error);
-      this.#waitingChars += charsOf(slot.reply);
+      this.#fill(slot, errorReply(slot.reply.id, error));
     }
+  }
+
+  /** `undefined` where none is to be made now: the peer has to read first, or others have their turn. */
+  #nextPiece(line: Iterator<string>): IteratorResult<string> | undefined {
+    if (this.#stream.writableNeedDrain || this.#piecesLeft === 0) return undefined;
+    this.#piecesLeft -= 1;
+    // A stream drains within the turn as long as the system takes everything, so it does not end the turn.
+    if (this.#piecesLeft === 0) {
+      setImmediate(() => {
+        this.#piecesLeft = PIECES_PER_TURN;
+        this.#onRoom();
+      });
+    }
+    return line.next();
+  }
+
+  #push(slot: Slot): void {
+    this.#slots.push(slot);
+    this.#waitingBytes += slot.bytes;
+  }
+
+  #fill(slot: Slot, reply: Reply): void {
+    slot.reply = reply;
+    this.#waitingBytes += bytesOf(reply) - slot.bytes;
+    slot.bytes = bytesOf(reply);
   }
 
   #gather(text: string): void {
@@ -128,6 +149,6 @@ export function errorReply(id: RequestId | undefined, error: unknown): Reply {
   return { id, shows: 0, line: encodeError(id, known) };
 }
 
-function charsOf({ line }: Reply): number {
-  return typeof line === 'string' ? line.length : MAX_WAITING_CHARS + 1;
+function bytesOf({ line }: Reply): number {
+  return typeof line === 'string' ? line.length : MAX_WAITING_BYTES + 1;
 }

@@ -11,7 +11,7 @@ import {
 } from '@reg/protocol';
 import type { Change } from './change.js';
 import { RegistryClock } from './clock.js';
-import { type Config, defaultConfig } from './config.js';
+import { type Config, defaultConfig, limitsOf } from './config.js';
 import type { Core } from './core.js';
 import { ExpiryLoop } from './expiry.js';
 import { DiskLog } from './log/disk.js';
@@ -41,6 +41,8 @@ const STANDSTILL_CHECK_MS = 1000;
 /**
  * Makes a registry of its own inside this process. Nothing is opened before `listen` (or `start`).
  *
+ * @throws {RegistryError} `bad_config` where limits contradict each other.
+ *
  *     const server = createServer({ port: 0, storage: 'memory' });
  *     const { host, port } = await server.listen();
  *     await server.close();
@@ -57,18 +59,22 @@ export class RegistryServer implements LogHost {
   readonly logger: Logger;
   readonly #log: Log;
   readonly #onFatal: (error: Error) => void;
+  readonly #limits: Limits;
   readonly #expiry: ExpiryLoop;
   readonly #sessions = new Set<Session>();
   /** Sessions with replies that wait, most often for the log. */
   readonly #waiting = new Set<Session>();
   #core: Core | undefined;
+  #starting: Promise<void> | undefined;
+  #listening: Promise<Endpoint> | undefined;
   #tcp: TcpServer | undefined;
   #standstillTimer: Timer | undefined;
   #onLastClosed: () => void = () => {};
   #closing: Promise<void> | undefined;
 
   constructor({ logger = silentLogger(), clock = systemClock, log, onFatal = () => {}, ...given }: ServerOptions) {
-    this.config = { ...defaultConfig(), ...given };
+    this.config = withDefaults(given);
+    this.#limits = limitsOf(this.config);
     this.logger = logger;
     this.clock = new RegistryClock(clock);
     this.registry = new Registry(this.config.history, this.clock.now());
@@ -78,7 +84,12 @@ export class RegistryServer implements LogHost {
   }
 
   /** Reads what is kept, and begins to expire. `listen` does it by itself. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     await this.#log.open(this);
     const { size } = this.registry;
     const grace = size === 0 ? 0 : this.config.grace * 1000;
@@ -86,7 +97,7 @@ export class RegistryServer implements LogHost {
       registry: this.registry,
       log: this.#log,
       clock: this.clock,
-      limits: limitsOf(this.config),
+      limits: this.#limits,
       version: VERSION,
       warmUntil: this.clock.now() + grace,
     };
@@ -100,10 +111,16 @@ export class RegistryServer implements LogHost {
    * Accepts connections.
    *
    * @returns where, with the port that was free where 0 was asked for.
-   * @throws {RegistryError} `listen_failed`, or what `DiskLog.open` throws.
+   * @throws {RegistryError} `listen_failed`, `shutting_down`, or what `DiskLog.open` throws.
    */
-  async listen(): Promise<Endpoint> {
-    if (this.#core === undefined) await this.start();
+  listen(): Promise<Endpoint> {
+    this.#listening ??= this.#listen();
+    return this.#listening;
+  }
+
+  async #listen(): Promise<Endpoint> {
+    await this.start();
+    if (this.#closing !== undefined) throw new RegistryError('shutting_down');
     const tcp = createTcpServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
       this.handle(socket),
     );
@@ -168,13 +185,15 @@ export class RegistryServer implements LogHost {
 
   onFatal(error: Error): void {
     this.logger.fatal({ err: error }, 'the data cannot be trusted any more: stopping');
-    this.onRollback(error);
+    // Whether what they wait for was kept nobody knows, so nothing is said.
+    for (const session of this.#takeWaiting()) session.destroy();
     void this.close()
       .catch((failure: unknown) => this.logger.error({ err: failure }, 'stopping failed'))
       .finally(() => this.#onFatal(error));
   }
 
   async #close(): Promise<void> {
+    await this.#starting?.catch(() => {});
     const stopped = new Promise<void>((resolve) => {
       if (this.#tcp?.listening) this.#tcp.close(() => resolve());
       else resolve();
@@ -216,8 +235,10 @@ export class RegistryServer implements LogHost {
   }
 }
 
-function limitsOf({ maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes }: Config): Limits {
-  return { maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes };
+/** What was said as `undefined` was not said. */
+function withDefaults(given: Partial<Config>): Config {
+  const said = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaultConfig(), ...Object.fromEntries(said) };
 }
 
 function createLog({ storage, dataDir, durability, grace, repair }: Config): Log {

@@ -1,14 +1,16 @@
 import type { Duplex } from 'node:stream';
 import { decodeRequest, LineReader, RegistryError, RequestError, TOO_LONG } from '@reg/protocol';
-import type { Logger } from 'pino';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
+import type { Logger } from './logger.js';
 import { errorReply, Outbox } from './outbox.js';
 
 /** How long a line may stay unfinished, and a peer may read nothing of what waits for it, in ms. */
 const STANDSTILL_MS = 30_000;
 /** How long a peer may take to close its side when this side has closed, in ms. */
 const FAREWELL_MS = 5000;
+/** How long a session answers before it lets others have their turn, in ms. */
+const TURN_MS = 5;
 
 /**
  * One connection: takes requests from a stream, line by line, and has them answered in order. It takes no more
@@ -21,10 +23,14 @@ export class Session {
   readonly #reader: LineReader;
   readonly #outbox: Outbox;
   readonly #waiting: Set<Session>;
-  /** Registry time since when a line has been unfinished, the peer has not read, this side has been closing. */
+  /** Takes no more bytes, and closes when everything is answered. */
+  #isEnding = false;
+  /** There may be lines to answer, but others are having their turn. */
+  #isGivingWay = false;
+  /** Registry time since when a line has been unfinished, the peer has not read, this side has been closed. */
   #partialSince: number | undefined;
   #unreadSince: number | undefined;
-  #endingSince: number | undefined;
+  #finishedSince: number | undefined;
 
   /** @param waiting is where the session puts itself to be resumed when the log has gone on. */
   constructor(stream: Duplex, core: Core, logger: Logger, waiting: Set<Session>) {
@@ -39,7 +45,7 @@ export class Session {
       () => this.resume(),
     );
     stream.on('data', (chunk: Buffer) => {
-      if (this.#endingSince !== undefined) return;
+      if (this.#isEnding) return;
       this.#reader.push(chunk);
       this.resume();
     });
@@ -48,6 +54,9 @@ export class Session {
       this.resume();
     });
     stream.on('end', () => this.end());
+    stream.on('finish', () => {
+      this.#finishedSince = core.clock.now();
+    });
     stream.on('error', (error) => logger.debug({ err: error }, 'connection failed'));
   }
 
@@ -55,17 +64,12 @@ export class Session {
   resume(): void {
     if (this.#stream.destroyed) return;
     this.#outbox.send();
-    while (!this.#outbox.isFull) {
-      const line = this.#reader.next();
-      if (line === undefined) break;
-      this.#partialSince = undefined;
-      this.#answer(line);
-    }
+    if (!this.#isGivingWay) this.#answerLines();
     this.#outbox.send();
-    if (this.#outbox.isFull) this.#stream.pause();
+    if (this.#outbox.isFull || this.#isGivingWay) this.#stream.pause();
     else if (this.#stream.isPaused()) this.#stream.resume();
     if (!this.#outbox.isEmpty) this.#waiting.add(this);
-    else if (this.#endingSince !== undefined && !this.#reader.unread) this.#stream.end();
+    else if (this.#isEnding && !this.#reader.unread) this.#stream.end();
     this.#watchStandstill();
   }
 
@@ -77,7 +81,7 @@ export class Session {
 
   /** Takes no more bytes, answers what was read, and closes. */
   end(): void {
-    this.#endingSince ??= this.#core.clock.now();
+    this.#isEnding = true;
     this.resume();
   }
 
@@ -91,13 +95,31 @@ export class Session {
     if (now - (this.#unreadSince ?? now) >= STANDSTILL_MS) {
       this.#logger.info({ code: 'slow_peer' }, 'closed: the peer has not read for too long');
       this.destroy();
-    } else if (this.#endingSince !== undefined) {
-      if (this.#outbox.isEmpty && now - this.#endingSince >= FAREWELL_MS) this.destroy();
+    } else if (this.#isEnding) {
+      if (now - (this.#finishedSince ?? now) >= FAREWELL_MS) this.destroy();
     } else if (now - (this.#partialSince ?? now) >= STANDSTILL_MS) {
       this.#logger.info({ code: 'slow_peer' }, 'closed: a line was not finished');
       const error = new RegistryError('slow_peer', `a line was not finished within ${STANDSTILL_MS / 1000} seconds`);
-      this.#outbox.add(undefined, errorReply(undefined, error));
+      this.#outbox.add(undefined, 0, errorReply(undefined, error));
       this.end();
+    }
+  }
+
+  #answerLines(): void {
+    const { clock } = this.#core;
+    const end = clock.now() + TURN_MS;
+    while (!this.#outbox.isFull) {
+      const line = this.#reader.next();
+      if (line === undefined) return;
+      this.#partialSince = undefined;
+      this.#answer(line);
+      if (clock.now() < end) continue;
+      this.#isGivingWay = true;
+      setImmediate(() => {
+        this.#isGivingWay = false;
+        this.resume();
+      });
+      return;
     }
   }
 
@@ -105,17 +127,17 @@ export class Session {
     if (line === TOO_LONG) {
       const { maxLineBytes } = this.#core.limits;
       const error = new RegistryError('line_too_long', `a line must be at most ${maxLineBytes} bytes`);
-      this.#outbox.add(undefined, errorReply(undefined, error));
+      this.#outbox.add(undefined, 0, errorReply(undefined, error));
       return;
     }
     let id: string | number | undefined;
     try {
       const request = decodeRequest(line, this.#core.limits);
       id = request.id;
-      this.#outbox.add(id, dispatch(request, this.#core));
+      this.#outbox.add(id, line.length, dispatch(request, this.#core));
     } catch (error) {
       if (!(error instanceof RegistryError)) this.#logger.error({ err: error }, 'a request failed');
-      this.#outbox.add(id, errorReply(error instanceof RequestError ? error.id : id, error));
+      this.#outbox.add(id, 0, errorReply(error instanceof RequestError ? error.id : id, error));
     }
   }
 

@@ -1,4 +1,6 @@
 import { DEFAULT_LIMITS, decodeRequest, RequestError } from '@reg/protocol';
+import { ManualClock } from '@reg/protocol/testing';
+import { createServer } from '@reg/server';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { settle, startDaemon } from './harness.js';
@@ -68,7 +70,7 @@ describe('any bytes', () => {
   }
 
   test('that never end a line are not held in memory, and the connection goes on after them', async () => {
-    await using daemon = await startDaemon({ maxLineBytes: 4096 });
+    await using daemon = await startDaemon({ maxLineBytes: 4096, maxValueBytes: 1024, maxMetaBytes: 1024 });
     const peer = daemon.connect();
     for (let n = 0; n < 2000; n += 1) peer.send(Buffer.alloc(4096, 0x61));
     await settle();
@@ -178,4 +180,38 @@ test('a shutdown does not wait for a peer that never reads', async () => {
   await closed;
   await settle();
   expect(daemon.server.connections).toBe(0);
+});
+
+/** A clock on which everything takes time: each look at it costs half a millisecond. */
+class SlowClock extends ManualClock {
+  #looks = 0;
+
+  override monotonic(): number {
+    this.#looks += 1;
+    return super.monotonic() + this.#looks / 2;
+  }
+}
+
+test('a session with much to answer gives way to the others, and loses nothing', async () => {
+  await using daemon = await startDaemon({}, new SlowClock());
+  const busy = daemon.connect();
+  const other = daemon.connect();
+  busy.send(Array.from({ length: 1000 }, (_, id) => `{"type":"ping","id":${id}}\n`).join(''));
+  await settle(1);
+  other.send({ type: 'ping' });
+  expect(await other.receive()).toEqual({ ok: true });
+  expect(busy.waiting).toBeLessThan(500);
+  for (let id = 0; id < 1000; id += 1) expect(await busy.receive()).toEqual({ ok: true, id });
+});
+
+test('a server that is closed while it starts does not listen', async () => {
+  const server = createServer({ port: 0, storage: 'memory' });
+  const listening = server.listen();
+  await server.close();
+  await expect(listening).rejects.toMatchObject({ code: 'shutting_down' });
+});
+
+test('limits that contradict each other are refused: what is registered must fit a reply', () => {
+  expect(() => createServer({ maxValueBytes: 200_000 })).toThrow(/maxLineBytes must be at least/);
+  expect(() => createServer({ maxReplyBytes: 65_536 })).toThrow(/maxReplyBytes must be at least/);
 });

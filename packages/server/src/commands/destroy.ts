@@ -4,26 +4,31 @@ import { andThen, type Eventually } from '../log/log.js';
 import { endOf, type Instance } from '../registry/instance.js';
 import type { Reply } from '../reply.js';
 
-/** Ends one instance, or all of a service. That there is nothing to end is no error. */
+/**
+ * Ends one instance, or all of a service. That there is nothing to end is no error. All are ended in one turn, so
+ * that nobody sees half of it; for a service of very many instances that takes long.
+ */
 export function destroy(request: DestroyRequest, core: Core): Eventually<Reply> {
-  const { registry, log, clock } = core;
-  const now = clock.now();
-  const ended = registry
-    .instancesOf(request.key, now)
-    .filter(({ id }) => request.instance === EVERY_INSTANCE || id === request.instance);
-  const removed = ended.reduce<Eventually<number>>(
-    (sum, instance) =>
-      andThen(sum, (count) =>
-        andThen(log.propose(endOf('destroy', instance, clock.wall())), (revision) => count + Math.sign(revision)),
-      ),
-    0,
-  );
+  const { log, clock } = core;
+  let removed: Eventually<number> = 0;
+  for (const instance of instancesToEnd(request, core)) {
+    const revision = log.propose(endOf('destroy', instance, clock.wall()));
+    removed = andThen(removed, (count) => andThen(revision, (ordered) => (ordered === 0 ? count : count + 1)));
+  }
   return andThen(removed, (count) => answer(request, core, count));
+}
+
+function instancesToEnd({ key, instance: id }: DestroyRequest, { registry, clock }: Core): Instance[] {
+  const now = clock.now();
+  const named = registry.find(key, id);
+  const candidates = id === EVERY_INSTANCE ? [...registry.instancesOf(key)] : named === undefined ? [] : [named];
+  return candidates.filter(({ expiresAt }) => expiresAt > now);
 }
 
 /** It shows the service as it now is, so it waits for the service's last change, also where it changed nothing. */
 function answer({ id, key }: DestroyRequest, { registry, clock }: Core, removed: number): Reply {
-  const left: Instance[] = registry.instancesOf(key, clock.now());
-  const fields = `"removed":${removed},"left":${left.length}`;
-  return { id, shows: registry.lastChangeOf(key), line: encodeReply(id, fields) };
+  const now = clock.now();
+  let left = 0;
+  for (const { expiresAt } of registry.instancesOf(key)) if (expiresAt > now) left += 1;
+  return { id, shows: registry.lastChangeOf(key), line: encodeReply(id, `"removed":${removed},"left":${left}`) };
 }

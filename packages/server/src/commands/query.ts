@@ -4,6 +4,8 @@ import { encodeRecord, type Instance } from '../registry/instance.js';
 import type { Selected } from '../registry/registry.js';
 import type { Reply } from '../reply.js';
 
+/** What a reply has beside its records: an id of 64 escaped bytes, and the names and digits of the rest. */
+const HEAD_BYTES = 512;
 /** A reply with more than this is made in pieces of about so much, as the peer takes them. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -15,7 +17,10 @@ export function query(request: QueryRequest, core: Core): Reply {
   const now = core.clock.now();
   const { id, key, instance, after, limit, detail } = request;
   const service = key === ALL ? undefined : key;
-  const selected = core.registry.select({ service, instance, after, limit, maxBytes: core.limits.maxReplyBytes }, now);
+  const selected = core.registry.select(
+    { service, instance, after, limit, maxBytes: core.limits.maxReplyBytes - HEAD_BYTES },
+    now,
+  );
   const isPage = limit < Number.POSITIVE_INFINITY || after > 0;
   if (selected.cut === 'bytes' && !(isPage && selected.instances.length > 0)) {
     throw new RegistryError(

@@ -1,12 +1,18 @@
 import { type Durability, RegistryError, type Timer } from '@reg/protocol';
 import type { Change } from '../change.js';
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { lastNumber, prepareFolder, setAside, sweepDrafts, sweepFolder } from './folder.js';
 import type { FileHeader } from './format.js';
 import { type CommitHost, GroupCommit } from './group-commit.js';
 import { lockFolder } from './lock.js';
-import type { Log, LogHost } from './log.js';
-import { createEpoch, stamp } from './memory.js';
+import { createEpoch, type Log, type LogHost, stamp } from './log.js';
+import {
+  checkNothingMissing,
+  deadlinesAfterRestart,
+  deadlinesAfterRollback,
+  logMissing,
+  mayHaveLost,
+} from './recovery.js';
 import { replay } from './replay.js';
 import { type DiskIO, Segment } from './segment.js';
 import { writeSnapshot } from './snapshot.js';
@@ -35,6 +41,7 @@ const CHECKPOINT_MS = 5000;
 const SYNC_MS = 1000;
 /** How long a disk that has failed a write is left alone before it is tried again. */
 const RETRY_MS = 1000;
+const CANNOT_CHECKPOINT = 'cannot write a checkpoint of the deadlines';
 
 interface Opened {
   readonly host: LogHost;
@@ -54,7 +61,9 @@ export class DiskLog implements Log, CommitHost {
   #revision = 0;
   /** Why nothing may be proposed now. */
   #refusal: RegistryError | undefined;
-  #isClosing = false;
+  /** Aborted when it closes, or cannot be trusted any more. */
+  readonly #stopped = new AbortController();
+  #isSyncing = false;
   /** When the segment is this long, a snapshot is due. */
   #compactAt: number;
   /** A snapshot or a checkpoint that is being written; one at a time. */
@@ -81,10 +90,11 @@ export class DiskLog implements Log, CommitHost {
   /** @throws {RegistryError} `data_locked`, `data_foreign`, `data_damaged` or `data_unusable`, saying what to do. */
   async open(host: LogHost): Promise<void> {
     const { folder } = this.#options;
-    prepareFolder(folder);
-    const unlock = await lockFolder(folder);
+    let unlock = (): void => {};
     let segment: Segment | undefined;
     try {
+      prepareFolder(folder);
+      unlock = await lockFolder(folder);
       sweepDrafts(folder);
       segment = await this.#load(host);
       this.#opened = { host, commits: new GroupCommit(segment, this.#revision, this), unlock };
@@ -96,8 +106,10 @@ export class DiskLog implements Log, CommitHost {
       unlock();
       throw asUnusable(folder, error);
     }
-    this.#inBackground('checkpoint', () => this.#checkpoint(false));
-    this.#every('checkpoint', CHECKPOINT_MS, () => this.#inBackground('checkpoint', () => this.#checkpoint(false)));
+    this.#inBackground(CANNOT_CHECKPOINT, () => this.#checkpoint(false));
+    this.#every('checkpoint', CHECKPOINT_MS, () =>
+      this.#inBackground(CANNOT_CHECKPOINT, () => this.#checkpoint(false)),
+    );
     if (this.durability === 'everysec') this.#every('sync', SYNC_MS, () => this.#syncSegment());
   }
 
@@ -115,18 +127,15 @@ export class DiskLog implements Log, CommitHost {
   }
 
   async close(): Promise<void> {
-    const { commits, unlock } = this.#inUse;
-    const shuttingDown = new RegistryError('shutting_down');
-    this.#refusal ??= shuttingDown;
-    this.#isClosing = true;
-    for (const timer of this.#timers.values()) timer.cancel();
+    const { host, commits, unlock } = this.#inUse;
+    const isWell = this.#refusal === undefined;
+    this.#stop(new RegistryError('shutting_down'));
     try {
       await this.#background;
       await commits.flush();
       await commits.segment.synced();
-      await this.#checkpoint(this.#refusal === shuttingDown);
+      await this.#checkpoint(isWell).catch((error: unknown) => host.logger.warn({ err: error }, CANNOT_CHECKPOINT));
     } finally {
-      this.#refusal = shuttingDown;
       await commits.segment.close();
       unlock();
     }
@@ -135,7 +144,7 @@ export class DiskLog implements Log, CommitHost {
   onCommitted(): void {
     const { host, commits } = this.#inUse;
     host.onDurable();
-    if (commits.segment.size >= this.#compactAt) this.#inBackground('snapshot', () => this.#compact());
+    if (commits.segment.size >= this.#compactAt) this.#inBackground('cannot write a snapshot', () => this.#compact());
   }
 
   /** The files still hold what was committed before, so memory is made from them again. */
@@ -146,7 +155,7 @@ export class DiskLog implements Log, CommitHost {
     host.logger.error({ err: cause }, 'a write to the log failed: changes are refused until the disk takes them again');
     try {
       commits.segment.cut();
-      this.#rebuild(host);
+      this.#rebuild(host, commits.undurable);
     } catch (error) {
       this.onSyncFailed(error instanceof Error ? error : new Error(String(error)));
       return;
@@ -159,8 +168,9 @@ export class DiskLog implements Log, CommitHost {
   /** What the kernel has dropped cannot be trusted again, not even after a sync that succeeds. */
   onSyncFailed(cause: Error): void {
     const { host, commits } = this.#inUse;
-    this.#refusal = new RegistryError('storage_failed', undefined, { cause });
-    commits.discard(this.#refusal);
+    const refusal = new RegistryError('storage_failed', undefined, { cause });
+    this.#stop(refusal);
+    commits.discard(refusal);
     host.onFatal(
       new RegistryError(
         'data_unusable',
@@ -168,6 +178,13 @@ export class DiskLog implements Log, CommitHost {
         { cause },
       ),
     );
+  }
+
+  /** From here on nothing is proposed, tried again or written in the background. */
+  #stop(refusal: RegistryError): void {
+    this.#refusal = refusal;
+    this.#stopped.abort(refusal);
+    for (const timer of this.#timers.values()) timer.cancel();
   }
 
   get #inUse(): Opened {
@@ -182,14 +199,14 @@ export class DiskLog implements Log, CommitHost {
   /** @returns the segment to append to. */
   async #load(host: LogHost): Promise<Segment> {
     const { folder, repair } = this.#options;
-    const { registry, logger } = host;
+    const { registry, clock, logger } = host;
     const read = readCheckpoint(folder);
     if (read === 'damaged') logger.warn({ folder }, 'the checkpoint of the deadlines is damaged and passed over');
     const checkpoint = read === 'damaged' ? undefined : read;
     const replayed = replay(folder, registry, repair);
     this.#revision = registry.revision;
     this.#compactAt = Math.max(this.#compactAt, replayed.snapshotBytes);
-    this.#setDeadlines(host, checkpoint);
+    registry.setDeadlines(deadlinesAfterRestart(checkpoint, clock.now(), clock.wall(), this.#options.grace));
     if (replayed.damage !== undefined) return this.#repair(host, replayed.damage);
 
     const { tail } = replayed;
@@ -199,7 +216,7 @@ export class DiskLog implements Log, CommitHost {
     }
     if (tail.torn > 0) logger.warn({ bytes: tail.torn }, 'cut off an entry that was never acknowledged');
     if (!repair) checkNothingMissing(folder, registry.revision, tail.header, checkpoint);
-    const segment = await Segment.continue(folder, tail.number, tail.header, tail.end, this.#options.io);
+    const segment = await Segment.continue(folder, tail.number, tail.end, this.#options.io);
     this.#epoch = mayHaveLost(registry.revision, tail.header, checkpoint) ? createEpoch() : tail.header.epoch;
     const goesOn = tail.revision === registry.revision;
     if (goesOn && tail.header.promised === this.#promised && tail.header.epoch === this.#epoch) return segment;
@@ -225,7 +242,7 @@ export class DiskLog implements Log, CommitHost {
     const number = lastNumber(folder) + 1;
     const segment = await this.#begin(host, number);
     const header = { ...this.#header('snapshot', this.#revision), count: instances.length };
-    await writeSnapshot(folder, number, { header, instances, ready: async () => {} });
+    await writeSnapshot(folder, number, { header, instances, ready: async () => {}, signal: this.#stopped.signal });
     const place = setAside(folder, number, host.clock.wall());
     host.logger.warn(
       { damage: damage.message, instances: instances.length, place },
@@ -238,36 +255,12 @@ export class DiskLog implements Log, CommitHost {
     return { kind, promised: this.#promised, revision, count: 0, epoch: this.#epoch };
   }
 
-  /**
-   * Fills the registry from the files again. Deadlines are not in them, so they are carried over, as they were:
-   * nobody was away. What had ended, and now has not, is as after a restart.
-   */
-  #rebuild(host: LogHost): void {
-    const { registry } = host;
-    const deadlines = new Map(registry.all().map(({ generation, expiresAt }) => [generation, expiresAt]));
+  /** Fills the registry from the files again: from what is durable. */
+  #rebuild({ registry, clock }: LogHost, undone: readonly Change[]): void {
+    const before = registry.all();
     registry.clear();
     replay(this.#options.folder, registry);
-    this.#setDeadlines(host, undefined, deadlines);
-  }
-
-  /**
-   * What is left: until the deadline by the wall clock, but no more than the ttl and no less than the grace. The
-   * checkpoint knows no better about an instance that was changed after it.
-   *
-   * @param carried deadlines in registry time, by generation, that hold as they are.
-   */
-  #setDeadlines(
-    { registry, clock }: LogHost,
-    checkpoint: Checkpoint | undefined,
-    carried: ReadonlyMap<number, number> = new Map(),
-  ): void {
-    const now = clock.now();
-    const wall = clock.wall();
-    registry.setDeadlines(({ generation, revision, ttl, at }) => {
-      const isKnown = checkpoint !== undefined && revision <= checkpoint.revision;
-      const left = ((isKnown ? checkpoint.deadlines.get(generation) : undefined) ?? at + ttl) - wall;
-      return carried.get(generation) ?? now + Math.min(ttl, Math.max(left, this.#options.grace));
-    });
+    registry.setDeadlines(deadlinesAfterRollback(before, undone, clock.now()));
   }
 
   async #checkpoint(clean: boolean): Promise<void> {
@@ -309,20 +302,28 @@ export class DiskLog implements Log, CommitHost {
     const isDurable = commits.flush();
     isDurable.catch(() => {});
     await old.close();
-    const bytes = await writeSnapshot(folder, number, { header, instances, ready: () => isDurable });
+    const bytes = await writeSnapshot(folder, number, {
+      header,
+      instances,
+      ready: () => isDurable,
+      signal: this.#stopped.signal,
+    });
     this.#compactAt = Math.max(segmentBytes, bytes);
     sweepFolder(folder, number);
     host.logger.info({ instances: instances.length, bytes }, 'wrote a snapshot');
   }
 
   #syncSegment(): void {
+    if (this.#isSyncing) return;
+    this.#isSyncing = true;
     this.#inUse.commits.segment.sync((error) => {
+      this.#isSyncing = false;
       if (error) this.onSyncFailed(error);
     });
   }
 
   #retryLater(): void {
-    if (this.#isClosing) return;
+    if (this.#stopped.signal.aborted) return;
     this.#timers.set(
       'retry',
       this.#inUse.host.clock.after(RETRY_MS, () => this.#retry()),
@@ -332,7 +333,7 @@ export class DiskLog implements Log, CommitHost {
   #retry(): void {
     const { host, commits } = this.#inUse;
     commits.segment.probe((error) => {
-      if (this.#isClosing) return;
+      if (this.#stopped.signal.aborted) return;
       if (error) {
         this.#retryLater();
         return;
@@ -343,10 +344,12 @@ export class DiskLog implements Log, CommitHost {
   }
 
   /** Runs `work` unless other such work is running. If it fails, that is reported, and it is due again later. */
-  #inBackground(what: string, work: () => Promise<void>): void {
+  #inBackground(failure: string, work: () => Promise<void>): void {
     if (this.#background !== undefined || this.#refusal !== undefined) return;
     this.#background = work()
-      .catch((error: unknown) => this.#inUse.host.logger.warn({ err: error }, `cannot write a ${what}`))
+      .catch((error: unknown) => {
+        if (!this.#stopped.signal.aborted) this.#inUse.host.logger.warn({ err: error }, failure);
+      })
       .finally(() => {
         this.#background = undefined;
       });
@@ -361,48 +364,16 @@ export class DiskLog implements Log, CommitHost {
   }
 }
 
-/**
- * The checkpoint says how far the log had once reached. A shorter one has lost what was acknowledged; where
- * replies do not wait for the disk, a power cut does that, and it is no damage unless the daemon had stopped in
- * order.
- */
-function checkNothingMissing(
-  folder: string,
-  revision: number,
-  header: FileHeader,
-  checkpoint: Checkpoint | undefined,
-): void {
-  if (checkpoint === undefined || (header.promised === 'may-lose-replied' && !checkpoint.clean)) return;
-  if (checkpoint.epoch !== header.epoch || checkpoint.revision <= revision) return;
-  throw new RegistryError(
-    'data_damaged',
-    `the log in ${folder} ends with change ${revision}, but change ${checkpoint.revision} had been acknowledged. Nothing was changed. Bring the data folder back from a backup, or start once with --repair to go on without what is missing`,
-  );
-}
-
-/** There is a checkpoint, and the first segment is made before the first of those. */
-function logMissing(folder: string): RegistryError {
-  return new RegistryError(
-    'data_damaged',
-    `${folder} holds deadlines, but no log. Nothing was changed. Bring the data folder back from a backup, or start once with --repair to begin with an empty registry`,
-  );
-}
-
-/** Whether changes that were replied to may be gone, so that their revisions must not come again. */
-function mayHaveLost(revision: number, header: FileHeader, checkpoint: Checkpoint | undefined): boolean {
-  if (header.promised === 'replied-is-durable') return checkpoint !== undefined && checkpoint.revision > revision;
-  return !(checkpoint?.clean && checkpoint.epoch === header.epoch && checkpoint.revision === revision);
-}
-
 function isFull(error: NodeJS.ErrnoException): boolean {
   return error.code === 'ENOSPC' || error.code === 'EDQUOT';
 }
 
+/** What keeps a daemon from starting, said with what to do. */
 function asUnusable(folder: string, error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
-  return new RegistryError(
-    'data_unusable',
-    `cannot use ${folder}: ${String(error)}. Give --data-dir a folder that this user may write, or start with --memory`,
-    { cause: error },
-  );
+  const cause = error instanceof Error ? error : new Error(String(error));
+  const advice = isFull(cause)
+    ? 'Make room on that disk'
+    : 'Give --data-dir a folder that this user may write, or start with --memory';
+  return new RegistryError('data_unusable', `cannot use ${folder}: ${cause.message}. ${advice}`, { cause });
 }

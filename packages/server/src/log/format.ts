@@ -1,6 +1,6 @@
 /**
  * The bytes of the data files; docs/storage.md has the same as tables. A file is a header and then entries;
- * an entry is what was committed together, or a stretch of a snapshot. Numbers are little-endian, checksums
+ * an entry is what was committed together, or about a MiB of that, or a stretch of a snapshot. Numbers are little-endian, checksums
  * CRC-32. Every byte is under a checksum, so that a flipped one is found; every entry names the revision
  * before it, so that a missing one is found too.
  */
@@ -34,6 +34,9 @@ export const FILE_HEADER_BYTES = 64;
 export const ENTRY_HEADER_BYTES = 24;
 /** An entry that has reached this is closed and another begun. */
 const ENTRY_BYTES = 1024 * 1024;
+/** The first size of a writer's buffer, and up to where it keeps one that has grown. */
+const FIRST_BYTES = 16 * 1024;
+const KEEP_BYTES = 4 * ENTRY_BYTES;
 
 const CHANGE_KINDS: readonly Change['kind'][] = ['register', 'expire', 'destroy'];
 /** What every change begins with; its names and body follow. */
@@ -78,11 +81,10 @@ function looksLikeOurs(header: Buffer): boolean {
 
 /** Collects changes into entries, in one buffer that is written at once. */
 export class EntryWriter {
-  #buffer = Buffer.allocUnsafe(16 * 1024);
+  #buffer = Buffer.allocUnsafe(FIRST_BYTES);
   #length = 0;
   /** Where the open entry begins; -1 where none is open. */
   #entry = -1;
-  #changes = 0;
 
   /** How many bytes wait. */
   get length(): number {
@@ -93,7 +95,6 @@ export class EntryWriter {
   add(change: Change, previous: number): void {
     if (this.#entry === -1) this.#open(previous);
     this.#write(change);
-    this.#changes += 1;
     if (this.#length - this.#entry >= ENTRY_BYTES) this.#close();
   }
 
@@ -106,7 +107,7 @@ export class EntryWriter {
   clear(): void {
     this.#length = 0;
     this.#entry = -1;
-    this.#changes = 0;
+    if (this.#buffer.length > KEEP_BYTES) this.#buffer = Buffer.allocUnsafe(FIRST_BYTES);
   }
 
   #write(change: Change): void {
@@ -142,11 +143,10 @@ export class EntryWriter {
     const start = this.#entry;
     const payload = buffer.subarray(start + ENTRY_HEADER_BYTES, this.#length);
     buffer.writeUInt32LE(payload.length, start);
-    buffer.writeUInt32LE(this.#changes, start + 4);
+    buffer.writeUInt32LE(start === 0 ? 1 : 0, start + 4);
     buffer.writeUInt32LE(crc32(payload), start + 16);
     buffer.writeUInt32LE(crc32(buffer.subarray(start, start + 20)), start + 20);
     this.#entry = -1;
-    this.#changes = 0;
   }
 
   #reserve(bytes: number): void {
@@ -159,7 +159,8 @@ export class EntryWriter {
 
 export interface EntryHeader {
   readonly payloadBytes: number;
-  readonly changes: number;
+  /** Whether what was written before it was durable: it is the first entry of a commit. */
+  readonly beginsCommit: boolean;
   /** Revision (in a snapshot, generation) of the last change before this entry. */
   readonly previous: number;
   readonly checksum: number;
@@ -170,7 +171,7 @@ export function decodeEntryHeader(buffer: Buffer, offset: number): EntryHeader |
   if (crc32(buffer.subarray(offset, offset + 20)) !== buffer.readUInt32LE(offset + 20)) return undefined;
   return {
     payloadBytes: buffer.readUInt32LE(offset),
-    changes: buffer.readUInt32LE(offset + 4),
+    beginsCommit: buffer.readUInt32LE(offset + 4) === 1,
     previous: buffer.readDoubleLE(offset + 8),
     checksum: buffer.readUInt32LE(offset + 16),
   };
@@ -209,7 +210,7 @@ export function* decodeChanges(payload: Buffer): Generator<Change> {
         expiresAt: common.at + ttl,
       };
     } else {
-      yield { kind, ...common };
+      yield { kind, ...common, expiresAt: common.at };
     }
     offset = bodyEnd;
   }

@@ -22,6 +22,8 @@ export class GroupCommit {
   #segment: Segment;
   #filling = new EntryWriter();
   #writing = new EntryWriter();
+  /** The changes that are not durable, in order. */
+  #undurable: Change[] = [];
   /** Revision of the last change that was added. */
   #added: number;
   #durable: number;
@@ -46,8 +48,13 @@ export class GroupCommit {
     return this.#durable;
   }
 
+  get undurable(): readonly Change[] {
+    return this.#undurable;
+  }
+
   add(change: Change): void {
     this.#filling.add(change, this.#added);
+    this.#undurable.push(change);
     this.#added = change.revision;
     if (this.#state !== 'idle') return;
     this.#state = 'scheduled';
@@ -79,6 +86,7 @@ export class GroupCommit {
   discard(error: Error): void {
     this.#filling.clear();
     this.#writing.clear();
+    this.#undurable = [];
     this.#added = this.#durable;
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -109,6 +117,7 @@ export class GroupCommit {
     }
     this.#writing.clear();
     this.#durable = upTo;
+    this.#undurable = this.#undurable.filter(({ revision }) => revision > upTo);
     while (this.#waiters[0] !== undefined && this.#waiters[0].revision <= upTo) this.#waiters.shift()?.resolve();
     this.#host.onCommitted();
     this.#goOn();

@@ -39,9 +39,7 @@ export async function lockFolder(folder: string): Promise<() => void> {
       if (other === name) continue;
       if (!(await answers(socketPath(folder, other)))) rmSync(join(folder, other), { force: true });
       // Who has not published yet has still to look, and will find this one.
-      else if (!other.endsWith(DRAFT_END)) {
-        throw new RegistryError('data_locked', `another daemon uses ${folder}; stop it, or choose another --data-dir`);
-      }
+      else if (!other.endsWith(DRAFT_END)) throw lockedBy(folder);
     }
     return release;
   } catch (error) {
@@ -65,10 +63,17 @@ async function publish(folder: string, name: string): Promise<Server> {
   } catch (cause) {
     server.close();
     rmSync(join(folder, draft), { force: true });
+    // Another that starts as well took the draft for a leftover: it was not listened on yet.
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') throw lockedBy(folder, cause);
     throw new RegistryError('data_unusable', `cannot lock ${folder}: ${String(cause)}`, { cause });
   }
   server.unref();
   return server;
+}
+
+function lockedBy(folder: string, cause?: Error): RegistryError {
+  const message = `another daemon uses ${folder}; stop it, or choose another --data-dir`;
+  return new RegistryError('data_locked', message, { cause });
 }
 
 function answers(path: string): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Durability } from '@reg/protocol';
 import type { Logger } from 'pino';
 import type { Change } from '../change.js';
@@ -55,4 +56,15 @@ export interface LogHost {
   onRollback(error: Error): void;
   /** What is kept cannot be trusted any more: the daemon must stop. */
   onFatal(error: Error): void;
+}
+
+/** A fresh identity for a history of revisions. */
+export function createEpoch(): string {
+  return randomBytes(8).toString('hex');
+}
+
+/** Gives a change its place in the order. A first registration's generation is its own revision. */
+export function stamp(change: Change, revision: number): void {
+  change.revision = revision;
+  if (change.kind === 'register' && change.generation === 0) change.generation = revision;
 }

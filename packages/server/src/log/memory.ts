@@ -1,11 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { Change } from '../change.js';
-import type { Log, LogHost } from './log.js';
-
-/** A fresh identity for a history of revisions. */
-export function createEpoch(): string {
-  return randomBytes(8).toString('hex');
-}
+import { createEpoch, type Log, type LogHost, stamp } from './log.js';
 
 /** Keeps nothing. Every start is an epoch of its own. */
 export class MemoryLog implements Log {
@@ -34,10 +28,4 @@ export class MemoryLog implements Log {
   async flush(): Promise<void> {}
 
   async close(): Promise<void> {}
-}
-
-/** Gives a change its place in the order. A first registration's generation is its own revision. */
-export function stamp(change: Change, revision: number): void {
-  change.revision = revision;
-  if (change.kind === 'register' && change.generation === 0) change.generation = revision;
 }

@@ -22,8 +22,7 @@ import {
 export interface Replayed {
   /** The segment to go on with; `undefined` where there is none. */
   readonly tail: Tail | undefined;
-  /** Number of the snapshot that was read, and its size in bytes. */
-  readonly snapshot: number | undefined;
+  /** Size of the snapshot that was read. */
   readonly snapshotBytes: number;
   /** What was damaged and passed over; only where damage is tolerated. */
   readonly damage: RegistryError | undefined;
@@ -79,7 +78,7 @@ export function replay(folder: string, registry: Registry, tolerant = false): Re
       throw damaged(segmentPath(folder, first), 0, 'it is missing');
     });
   }
-  return { tail, snapshot, snapshotBytes, damage };
+  return { tail, snapshotBytes, damage };
 }
 
 function replaySnapshot(path: string, registry: Registry): number {
@@ -88,11 +87,11 @@ function replaySnapshot(path: string, registry: Registry): number {
     let generation = 0;
     let count = 0;
     try {
-      for (const entry of file.entries()) {
+      for (const entry of readEntries(file)) {
         if (entry.header.previous !== generation) throw damaged(path, entry.offset, 'a part before it is missing');
         for (const change of decodeChanges(entry.payload)) {
           if (change.kind !== 'register') throw damaged(path, entry.offset, 'a snapshot holds registrations only');
-          registry.restore(change);
+          registry.restore(change, file.header.revision);
           generation = change.generation;
           count += 1;
         }
@@ -106,7 +105,7 @@ function replaySnapshot(path: string, registry: Registry): number {
       throw damaged(path, file.size, `it holds ${count} of ${file.header.count} instances`);
     return file.size;
   } finally {
-    file.close();
+    closeSync(file.fd);
   }
 }
 
@@ -121,7 +120,7 @@ function replaySegment(path: string, number: number, registry: Registry, isLast:
   if (revision > known) throw damaged(path, 0, `changes ${known + 1} to ${revision} before it are missing`);
   let end = FILE_HEADER_BYTES;
   try {
-    for (const entry of file.entries()) {
+    for (const entry of readEntries(file)) {
       if (entry.header.previous !== revision) throw damaged(path, entry.offset, 'an entry before it is missing');
       for (const change of decodeChanges(entry.payload)) {
         if (change.revision > known) registry.apply(change);
@@ -131,9 +130,9 @@ function replaySegment(path: string, number: number, registry: Registry, isLast:
     }
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
-    if (!isLast || !file.isTorn(fault)) throw damaged(path, fault.offset, fault.message);
+    if (!isLast || !isTorn(file, fault)) throw damaged(path, fault.offset, fault.message);
   } finally {
-    file.close();
+    closeSync(file.fd);
   }
   return { number, header: file.header, end, torn: file.size - end, revision };
 }
@@ -165,26 +164,17 @@ interface Entry {
   readonly payload: Buffer;
 }
 
-interface DataFile {
-  readonly header: FileHeader;
+interface OpenFile {
+  readonly fd: number;
   readonly size: number;
-  /** The entries in order. Throws a `Fault` at the first that is not whole. */
-  entries(): Generator<Entry>;
-  isTorn(fault: Fault): boolean;
-  close(): void;
+  readonly header: FileHeader;
 }
 
-function openFile(path: string, kind: FileKind): DataFile {
+function openFile(path: string, kind: FileKind): OpenFile {
   const fd = openSync(path, 'r');
   try {
     const { size } = fstatSync(fd);
-    return {
-      header: checkHeader(path, kind, readAt(fd, 0, Math.min(size, FILE_HEADER_BYTES))),
-      size,
-      entries: () => readEntries(fd, size),
-      isTorn: (fault) => isTorn(fd, size, fault),
-      close: () => closeSync(fd),
-    };
+    return { fd, size, header: checkHeader(path, kind, readAt(fd, 0, Math.min(size, FILE_HEADER_BYTES))) };
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -210,7 +200,8 @@ function checkHeader(path: string, kind: FileKind, bytes: Buffer): FileHeader {
 /** How much is read at once. An entry that is larger is read in one piece of its own. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
-function* readEntries(fd: number, size: number): Generator<Entry> {
+/** The entries in order. Throws a `Fault` at the first that is not whole. */
+function* readEntries({ fd, size }: OpenFile): Generator<Entry> {
   let window = EMPTY;
   /** Where in the file the window begins. */
   let start = FILE_HEADER_BYTES;
@@ -243,26 +234,26 @@ const ZEROS = 64;
 
 /**
  * Tells a torn entry from a damaged one, as etcd does with its own log: what was cut off by a crash either ends
- * with the file, or has a sector of zeros where the disk had the room but not yet the bytes. And it is the
- * last: an intact entry behind it was acknowledged after it, so it had been whole.
+ * with the file, or has a sector of zeros where the disk had the room but not yet the bytes. Where replies wait
+ * for the disk it is also part of the last commit: one that begins behind it was written when it was whole.
  */
-function isTorn(fd: number, size: number, { offset, header }: Fault): boolean {
+function isTorn({ fd, size, header: { promised } }: OpenFile, { offset, header }: Fault): boolean {
   const body = offset + ENTRY_HEADER_BYTES;
   const end = body + (header?.payloadBytes ?? 0);
   if (end > size) return true;
   const rest = readAt(fd, offset, size - offset);
-  if (isFollowed(rest, end - offset)) return false;
+  if (promised === 'replied-is-durable' && commitBeginsIn(rest, end - offset)) return false;
   if (header !== undefined) return hasZeroSector(rest.subarray(ENTRY_HEADER_BYTES, end - offset), body);
   const start = rest.subarray(0, SECTOR_BYTES);
   return start.every((byte) => byte === 0) || hasZeroSector(start, offset);
 }
 
-/** Whether an entry begins anywhere in `bytes` from `from` on. No value can look like one: JSON has no bytes below 32. */
-function isFollowed(bytes: Buffer, from: number): boolean {
+/** Whether a commit begins anywhere in `bytes` from `from` on. No value can look like one: JSON has no bytes below 32. */
+function commitBeginsIn(bytes: Buffer, from: number): boolean {
   for (let at = from; at + ENTRY_HEADER_BYTES < bytes.length; at += 1) {
     const payloadBytes = bytes.readUInt32LE(at);
     if (payloadBytes === 0 || payloadBytes > bytes.length - at - ENTRY_HEADER_BYTES) continue;
-    if (decodeEntryHeader(bytes, at) !== undefined) return true;
+    if (decodeEntryHeader(bytes, at)?.beginsCommit) return true;
   }
   return false;
 }

@@ -23,14 +23,12 @@ const ZEROS = Buffer.alloc(64 * 1024);
 /** The file that changes are appended to. */
 export class Segment {
   readonly number: number;
-  readonly header: FileHeader;
   readonly #file: FileHandle;
   readonly #io: DiskIO;
   #end: number;
 
-  private constructor(number: number, header: FileHeader, file: FileHandle, end: number, io: DiskIO) {
+  private constructor(number: number, file: FileHandle, end: number, io: DiskIO) {
     this.number = number;
-    this.header = header;
     this.#file = file;
     this.#end = end;
     this.#io = io;
@@ -40,7 +38,7 @@ export class Segment {
     const path = segmentPath(folder, number);
     try {
       await writeWhole(path, [encodeFileHeader(header)]);
-      return new Segment(number, header, await open(path, 'r+'), FILE_HEADER_BYTES, io);
+      return new Segment(number, await open(path, 'r+'), FILE_HEADER_BYTES, io);
     } catch (error) {
       // Where it stays behind, it claims that nothing was written to the one before it any more.
       await rm(path, { force: true });
@@ -49,17 +47,11 @@ export class Segment {
   }
 
   /** Goes on with a segment that is there. What is behind `end` is cut off. */
-  static async continue(
-    folder: string,
-    number: number,
-    header: FileHeader,
-    end: number,
-    io: DiskIO = fs,
-  ): Promise<Segment> {
+  static async continue(folder: string, number: number, end: number, io: DiskIO = fs): Promise<Segment> {
     const file = await open(segmentPath(folder, number), 'r+');
     await file.truncate(end);
     await file.sync();
-    return new Segment(number, header, file, end, io);
+    return new Segment(number, file, end, io);
   }
 
   /** Bytes in it. */

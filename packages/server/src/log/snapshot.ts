@@ -13,6 +13,8 @@ export interface SnapshotSource {
   readonly instances: readonly Instance[];
   /** Told before the file takes its place; a rejection, or one thrown on the way, leaves no file. */
   readonly ready: () => Promise<void>;
+  /** Gives it up. */
+  readonly signal: AbortSignal;
 }
 
 /** Writes a snapshot beside whatever else the daemon does. It exists when this resolves, with its size. */
@@ -20,7 +22,7 @@ export function writeSnapshot(folder: string, number: number, source: SnapshotSo
   return writeWhole(snapshotPath(folder, number), encodeSnapshot(source));
 }
 
-async function* encodeSnapshot({ header, instances, ready }: SnapshotSource): AsyncGenerator<Buffer> {
+async function* encodeSnapshot({ header, instances, ready, signal }: SnapshotSource): AsyncGenerator<Buffer> {
   yield encodeFileHeader(header);
   const writer = new EntryWriter();
   let generation = 0;
@@ -31,6 +33,7 @@ async function* encodeSnapshot({ header, instances, ready }: SnapshotSource): As
     yield writer.finish();
     writer.clear();
     await setImmediate();
+    signal.throwIfAborted();
   }
   yield writer.finish();
   await ready();

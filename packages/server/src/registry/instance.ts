@@ -10,6 +10,8 @@ export interface Service {
   readonly instances: Map<string, Instance>;
   /** Revision of the last change of any of its instances, also of one that is gone. */
   revision: number;
+  /** The sum of its instances' `recordBytes`. */
+  recordBytes: number;
 }
 
 /**
@@ -42,7 +44,7 @@ export interface Instance {
 const RECORD_OVERHEAD = 128;
 
 export function createService(name: string): Service {
-  return { name, opening: `{"key":${JSON.stringify(name)},`, instances: new Map(), revision: 0 };
+  return { name, opening: `{"key":${JSON.stringify(name)},`, instances: new Map(), revision: 0, recordBytes: 0 };
 }
 
 export function createInstance(service: Service, change: RegisterChange): Instance {
@@ -67,8 +69,8 @@ export function createInstance(service: Service, change: RegisterChange): Instan
 
 /** The change that ends an instance as it is now. */
 export function endOf(kind: EndChange['kind'], instance: Instance, wall: number): EndChange {
-  const { service, id, generation } = instance;
-  return { kind, revision: 0, key: service.name, instance: id, generation, at: wall };
+  const { service, id, generation, expiresAt } = instance;
+  return { kind, revision: 0, key: service.name, instance: id, generation, at: wall, expiresAt };
 }
 
 /** The record of an instance, as JSON; with `now` also the seconds it has left. */

@@ -1,4 +1,4 @@
-import type { Change, EndChange, RegisterChange } from '../change.js';
+import type { Change, RegisterChange } from '../change.js';
 import { History } from './history.js';
 import { createInstance, createService, type Instance, type Service } from './instance.js';
 import { Roster } from './roster.js';
@@ -39,6 +39,8 @@ export class Registry {
   readonly #roster = new Roster();
   readonly #wheel: TimingWheel;
   #revision = 0;
+  #recordBytes = 0;
+  /** Revision of the last change that left a service without instances. */
   #lastVanished = 0;
   #renewals = 0;
 
@@ -69,29 +71,36 @@ export class Registry {
   /** @returns whether it took effect: a change of a generation that has passed does not. */
   apply(change: Change): boolean {
     this.#revision = change.revision;
-    this.history.push(change);
     const current = this.find(change.key, change.instance);
-    if (change.kind !== 'register') return this.#end(current, change);
-    const isFirst = change.generation === change.revision;
+    const isFirst = change.kind === 'register' && change.generation === change.revision;
     if (!isFirst && current?.generation !== change.generation) return false;
-    this.#register(current, change);
+    if (change.kind === 'register') this.#register(current, change).revision = change.revision;
+    else if (current !== undefined) this.#end(current, change.revision);
+    this.history.push(change);
     return true;
   }
 
-  /** Takes the state as of a snapshot, one instance after another, in the order of their generations. */
-  restore(change: RegisterChange): void {
-    this.#register(undefined, change);
+  /**
+   * Takes one instance of a snapshot; they come in the order of their generations. When others of its service last
+   * changed the snapshot does not say, so the service is taken to have changed with the snapshot.
+   *
+   * @param revision the snapshot's.
+   */
+  restore(change: RegisterChange, revision: number): void {
+    this.#register(undefined, change).revision = revision;
   }
 
   /** Ends a restoring: history begins after `revision`. */
   restored(revision: number): void {
     this.#revision = revision;
+    this.#lastVanished = revision;
     this.history.restart(revision);
   }
 
   /** Forgets everything, to be filled from the log again. */
   clear(): void {
     this.#services.clear();
+    this.#recordBytes = 0;
     this.#roster.clear();
     this.#wheel.clear();
     this.restored(0);
@@ -101,9 +110,9 @@ export class Registry {
     return this.#services.get(service)?.instances.get(instance);
   }
 
-  /** The instances of a service that have not expired at `now`. */
-  instancesOf(service: string, now: number): Instance[] {
-    return [...(this.#services.get(service)?.instances.values() ?? [])].filter((instance) => instance.expiresAt > now);
+  /** The instances of a service, in the order of generations, the expired and not yet ended included. */
+  instancesOf(service: string): Iterable<Instance> {
+    return this.#services.get(service)?.instances.values() ?? [];
   }
 
   /**
@@ -115,17 +124,19 @@ export class Registry {
     return this.#services.get(service)?.revision ?? this.#lastVanished;
   }
 
-  /** Moves a deadline to `expiresAt`: that is all that a heartbeat does. */
+  /** Moves a deadline on to `expiresAt`: that is all that a heartbeat does. The wheel finds out when it comes round. */
   renew(instance: Instance, expiresAt: number): void {
-    const earlier = expiresAt < instance.expiresAt;
     instance.expiresAt = expiresAt;
     this.#renewals += 1;
-    if (earlier) this.#wheel.refile(instance);
   }
 
   /** What is asked for and has not expired at `now`, in the order of generations. */
   select(selection: Selection, now: number): Selected {
     const { service, after, limit, maxBytes } = selection;
+    const revision = service === undefined ? this.#revision : this.lastChangeOf(service);
+    if (limit === Number.POSITIVE_INFINITY && after === 0 && this.#bytesOf(selection) > maxBytes) {
+      return { instances: [], bytes: 0, cut: 'bytes', revision };
+    }
     const instances: Instance[] = [];
     let bytes = 0;
     let cut: Selected['cut'];
@@ -137,7 +148,7 @@ export class Registry {
       bytes += instance.recordBytes;
       instances.push(instance);
     }
-    return { instances, bytes, cut, revision: service === undefined ? this.#revision : this.lastChangeOf(service) };
+    return { instances, bytes, cut, revision };
   }
 
   /** The instances with a generation above `generation`, in order. Nothing may change while they are walked. */
@@ -155,6 +166,15 @@ export class Registry {
     return this.#wheel.collect(now, most, due);
   }
 
+  /** Takes an instance out of the wheel while its end is being ordered, and puts it back where that has failed. */
+  unfile(instance: Instance): void {
+    this.#wheel.remove(instance);
+  }
+
+  refile(instance: Instance): void {
+    if (this.find(instance.service.name, instance.id) === instance) this.#wheel.refile(instance);
+  }
+
   /** Sets every deadline anew, after a restart, when `deadlineOf` can tell what is left. */
   setDeadlines(deadlineOf: (instance: Instance) => number): void {
     for (const instance of this.#roster.after(0)) {
@@ -163,11 +183,13 @@ export class Registry {
     }
   }
 
-  #register(old: Instance | undefined, change: RegisterChange): void {
+  /** @returns the service that has it now. */
+  #register(old: Instance | undefined, change: RegisterChange): Service {
     const service = this.#services.get(change.key) ?? createService(change.key);
     const instance = createInstance(service, change);
-    if (old !== undefined) this.#wheel.remove(old);
     if (old?.generation === change.generation) {
+      this.#wheel.remove(old);
+      this.#count(old, -1);
       this.#roster.replace(old, instance);
     } else {
       if (old !== undefined) this.#remove(old);
@@ -175,26 +197,37 @@ export class Registry {
       this.#roster.add(instance);
     }
     service.instances.set(instance.id, instance);
-    service.revision = change.revision;
+    this.#count(instance, 1);
     this.#wheel.file(instance);
+    return service;
   }
 
-  #end(instance: Instance | undefined, change: EndChange): boolean {
-    if (instance?.generation !== change.generation) return false;
-    this.#wheel.remove(instance);
+  #end(instance: Instance, revision: number): void {
     this.#remove(instance);
     const { service } = instance;
-    service.revision = change.revision;
-    if (service.instances.size === 0) {
-      this.#services.delete(service.name);
-      this.#lastVanished = change.revision;
-    }
-    return true;
+    service.revision = revision;
+    if (service.instances.size > 0) return;
+    this.#services.delete(service.name);
+    this.#lastVanished = revision;
   }
 
   #remove(instance: Instance): void {
+    this.#wheel.remove(instance);
     instance.service.instances.delete(instance.id);
     this.#roster.remove(instance);
+    this.#count(instance, -1);
+  }
+
+  #count({ service, recordBytes }: Instance, sign: 1 | -1): void {
+    service.recordBytes += sign * recordBytes;
+    this.#recordBytes += sign * recordBytes;
+  }
+
+  /** At least as many bytes as the records of a whole selection. */
+  #bytesOf({ service: name, instance: id }: Selection): number {
+    if (name === undefined) return this.#recordBytes;
+    const service = this.#services.get(name);
+    return (id === undefined ? service?.recordBytes : service?.instances.get(id)?.recordBytes) ?? 0;
   }
 
   #candidates({ service: name, instance: id, after }: Selection): Iterable<Instance> {
