@@ -185,8 +185,8 @@ export class RegistryServer implements LogHost {
 
   onFatal(error: Error): void {
     this.logger.fatal({ err: error }, 'the data cannot be trusted any more: stopping');
-    // Whether what they wait for was kept nobody knows, so nothing is said.
-    for (const session of this.#takeWaiting()) session.destroy();
+    // Whether what they wait for was kept nobody knows, nor what is still there: nothing more is said.
+    for (const session of this.#sessions) session.destroy();
     void this.close()
       .catch((failure: unknown) => this.logger.error({ err: failure }, 'stopping failed'))
       .finally(() => this.#onFatal(error));

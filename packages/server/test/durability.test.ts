@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Change } from '../src/change.js';
 import { type Log, type LogHost, stamp } from '../src/log/log.js';
 import { settle, startDaemon } from './harness.js';
+import { SharedLog, SharedStream } from './log/shared-log.js';
 
 /** A log whose changes become durable when the test says so. */
 class HeldLog implements Log {
@@ -30,23 +31,6 @@ class HeldLog implements Log {
 
   async flush(): Promise<void> {}
   async close(): Promise<void> {}
-}
-
-/** A log that orders elsewhere, as one that several daemons share: what is proposed comes back later. */
-class SharedLog extends HeldLog {
-  readonly #stream: (() => void)[] = [];
-
-  override propose(change: Change): number {
-    // The types of `Log` allow a promise; the class it borrows from has narrowed that away.
-    return new Promise<number>((resolve) => {
-      this.#stream.push(() => resolve(super.propose(change)));
-    }) as unknown as number;
-  }
-
-  deliver(): void {
-    for (const come of this.#stream.splice(0)) come();
-    this.commit();
-  }
 }
 
 test('a reply leaves when the change that it shows is durable, and replies keep their order', async () => {
@@ -121,20 +105,29 @@ test('when a commit fails, what waited for it fails and what did not is answered
 });
 
 test('a log that orders elsewhere answers later, in the order of the requests', async () => {
-  const log = new SharedLog();
-  await using daemon = await startDaemon({ log });
+  const stream = new SharedStream({ isHeld: true });
+  await using daemon = await startDaemon({ log: new SharedLog(stream) });
   const peer = daemon.connect();
   peer.send({ type: 'register', key: 'a', values: 1, timeout: 'never' });
   peer.send({ type: 'ping', id: 'behind' });
   await settle();
   expect(peer.waiting).toBe(0);
-  log.deliver();
+  stream.deliver();
   expect(await peer.receive()).toMatchObject({ result: 'registered', revision: 1 });
   expect(await peer.receive()).toEqual({ ok: true, id: 'behind' });
   peer.send({ type: 'destruction', key: 'a', instance: '*' });
   await settle();
-  log.deliver();
+  stream.deliver();
   expect(await peer.receive()).toMatchObject({ removed: 1, left: 0 });
+
+  // An expiry is proposed once, however long the order takes.
+  peer.send({ type: 'register', key: 'b', values: 1, timeout: 1 });
+  await settle();
+  stream.deliver();
+  await peer.receive();
+  daemon.clock.advance(5000);
+  stream.deliver();
+  expect(daemon.server.registry.history.after(3)).toMatchObject([{ kind: 'expire', key: 'b', revision: 4 }]);
 });
 
 test('a log that cannot be trusted any more stops the daemon, and says nothing to who waits', async () => {

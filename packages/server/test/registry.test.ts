@@ -41,7 +41,7 @@ test('applying depends on the state and the change alone: the same changes give 
             ? registration(revision, key)
             : kind === 'update'
               ? registration(revision, key, generation)
-              : { kind: kind as 'destroy', revision, key, instance: '', generation, at: 0 };
+              : { kind: kind as 'destroy', revision, key, instance: '', generation, at: 0, expiresAt: 1000 };
         const isEffective = kind === 'register' || (model.has(key) && !stale);
         expect(first.apply({ ...made })).toBe(isEffective);
         second.apply({ ...made });

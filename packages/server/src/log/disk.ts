@@ -129,12 +129,17 @@ export class DiskLog implements Log, CommitHost {
   async close(): Promise<void> {
     const { host, commits, unlock } = this.#inUse;
     const isWell = this.#refusal === undefined;
-    this.#stop(new RegistryError('shutting_down'));
+    const hasFailed = this.#stopped.signal.aborted;
+    const shuttingDown = new RegistryError('shutting_down');
+    this.#stop(shuttingDown);
     try {
       await this.#background;
+      if (hasFailed) return;
       await commits.flush();
       await commits.segment.synced();
-      await this.#checkpoint(isWell).catch((error: unknown) => host.logger.warn({ err: error }, CANNOT_CHECKPOINT));
+      // A sync that was under way may have failed in the meantime.
+      const clean = isWell && this.#refusal === shuttingDown;
+      await this.#checkpoint(clean).catch((error: unknown) => host.logger.warn({ err: error }, CANNOT_CHECKPOINT));
     } finally {
       await commits.segment.close();
       unlock();
@@ -217,7 +222,8 @@ export class DiskLog implements Log, CommitHost {
     if (tail.torn > 0) logger.warn({ bytes: tail.torn }, 'cut off an entry that was never acknowledged');
     if (!repair) checkNothingMissing(folder, registry.revision, tail.header, checkpoint);
     const segment = await Segment.continue(folder, tail.number, tail.end, this.#options.io);
-    this.#epoch = mayHaveLost(registry.revision, tail.header, checkpoint) ? createEpoch() : tail.header.epoch;
+    const isNewEpoch = repair || mayHaveLost(registry.revision, tail.header, checkpoint);
+    this.#epoch = isNewEpoch ? createEpoch() : tail.header.epoch;
     const goesOn = tail.revision === registry.revision;
     if (goesOn && tail.header.promised === this.#promised && tail.header.epoch === this.#epoch) return segment;
     await segment.close();
