@@ -18,10 +18,10 @@ const manifests = [
   'pnpm-workspace.yaml',
   ...packages.map((name) => join(name, 'package.json')),
 ];
-once('install', 'node_modules', manifests, () => {
+once('install, this once', 'node_modules', manifests, () => {
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const pnpm = packageManager.replace(/\+.*/, '');
-  run('npx', ['--yes', pnpm, 'install', '--frozen-lockfile']);
+  run('npx', ['--yes', pnpm, 'install', '--frozen-lockfile', '--loglevel=warn']);
 });
 
 const sources = [
@@ -34,14 +34,14 @@ const outputs = packages.map((name) => join(name, 'dist/index.js'));
 once('build', 'node_modules', sources, () => run('node_modules/.bin/tsc', ['-b']), outputs);
 
 /** Runs `action` unless it was run on the very same inputs, and its outputs are still there. */
-function once(name, folder, inputs, action, expected = []) {
-  const stamp = join(root, folder, `.reg-${name}`);
+function once(what, folder, inputs, action, expected = []) {
+  const stamp = join(root, folder, `.reg-${what.split(',')[0]}`);
   const hash = createHash('sha256');
   for (const input of inputs) hash.update(input).update(readFileSync(join(root, input)));
   const digest = hash.digest('hex');
   const isThere = expected.every((path) => existsSync(join(root, path)));
   if (isThere && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
-  console.error(`setup: ${name}`);
+  console.error(`setup: ${what}`);
   action();
   writeFileSync(stamp, digest);
 }
@@ -55,7 +55,8 @@ function filesBelow(folder) {
 
 /** Its output goes to standard error: what `npm start` says on standard output is the daemon's alone. */
 function run(command, args) {
-  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', process.stderr, process.stderr] });
+  const env = { ...process.env, npm_config_update_notifier: 'false' };
+  const { status } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', process.stderr, process.stderr] });
   if (status !== 0) {
     console.error(`setup: ${command} ${args.join(' ')} failed`);
     process.exit(status ?? 1);

@@ -64,7 +64,7 @@ test('a second daemon on the same data folder, and one on a port that is taken, 
   await using daemon = await startDaemon(['--data-dir', folder.path]);
   const second = await regctl(['serve', '--port', '0', '--data-dir', folder.path]);
   expect(second).toMatchObject({ code: 7, stdout: '' });
-  expect(second.stderr).toMatch(/another daemon uses .*--data-dir/);
+  expect(second.stderr).toMatch(new RegExp(`another daemon \\(process ${daemon.child.pid}\\) uses .*--data-dir`));
   const third = await regctl(['serve', '--port', String(daemon.port), '--memory']);
   expect(third).toMatchObject({ code: 7, stdout: '' });
   expect(third.stderr).toMatch(/listens on .* already.*--port/);

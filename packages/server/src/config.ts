@@ -44,18 +44,20 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   port: count('--port <number>', 'REG_PORT', 'TCP port, 0 for any that is free', DEFAULT_PORT, 0, 65_535),
   storage: choice('--storage <kind>', 'REG_STORAGE', 'where registrations are kept', 'disk', ['disk', 'memory']),
   dataDir: text('--data-dir <folder>', 'REG_DATA_DIR', 'the data folder', envPaths('reg', { suffix: '' }).data),
-  durability: choice('--durability <mode>', 'REG_DURABILITY', 'when a reply may leave', 'always', [
+  durability: choice(
+    '--durability <mode>',
+    'REG_DURABILITY',
+    'when a reply may leave: when it is on disk, or before that',
     'always',
-    'everysec',
-    'no',
-  ]),
+    ['always', 'everysec', 'no'],
+  ),
   grace: seconds('--grace <seconds>', 'REG_GRACE', 'what each instance has left at least after a restart', 15),
-  history: count('--history <changes>', 'REG_HISTORY', 'changes held for watchers', 10_000, 1, 10_000_000),
+  history: count('--history <changes>', 'REG_HISTORY', 'latest changes held in memory', 10_000, 1, 10_000_000),
   repair: flag('--repair', 'REG_REPAIR', 'keep what can be read of damaged data, set the rest aside'),
   maxLineBytes: count(
     '--max-line-bytes <n>',
     'REG_MAX_LINE_BYTES',
-    'longest request line',
+    'longest request line, in bytes',
     DEFAULT_LIMITS.maxLineBytes,
     1024,
     16_777_216,
@@ -63,7 +65,7 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   maxValueBytes: count(
     '--max-value-bytes <n>',
     'REG_MAX_VALUE_BYTES',
-    'largest value',
+    'largest value, in bytes of JSON',
     DEFAULT_LIMITS.maxValueBytes,
     1,
     16_777_216,
@@ -71,7 +73,7 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   maxMetaBytes: count(
     '--max-meta-bytes <n>',
     'REG_MAX_META_BYTES',
-    'largest metadata',
+    'largest metadata, in bytes of JSON',
     DEFAULT_LIMITS.maxMetaBytes,
     2,
     16_777_216,
@@ -79,7 +81,7 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   maxReplyBytes: count(
     '--max-reply-bytes <n>',
     'REG_MAX_REPLY_BYTES',
-    'longest reply',
+    'longest reply, in bytes',
     DEFAULT_LIMITS.maxReplyBytes,
     65_536,
     268_435_456,
@@ -227,7 +229,7 @@ function choice<T extends string>(
   return {
     flag,
     env,
-    help: `${help}: ${choices.join(', ')}`,
+    help,
     initial,
     form,
     choices,

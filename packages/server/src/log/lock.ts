@@ -4,7 +4,8 @@ import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { RegistryError } from '@reg/protocol';
 
-const NAME = /^lock\.[0-9a-f]{12}(\.tmp)?$/;
+/** With the pid, for whoever has to find the process; the lock does not go by it. */
+const NAME = /^lock\.\d+\.[0-9a-f]{12}(\.tmp)?$/;
 const DRAFT_END = '.tmp';
 /** How a socket fails to connect that nobody listens on any more. Any other failure says nothing about that. */
 const LEFTOVER = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTSOCK']);
@@ -28,7 +29,7 @@ export function isLockName(name: string): boolean {
  * @throws {RegistryError} `data_locked` or `data_unusable`
  */
 export async function lockFolder(folder: string): Promise<() => void> {
-  const name = `lock.${randomBytes(6).toString('hex')}`;
+  const name = `lock.${process.pid}.${randomBytes(6).toString('hex')}`;
   const server = await publish(folder, name);
   const release = (): void => {
     server.close();
@@ -39,7 +40,7 @@ export async function lockFolder(folder: string): Promise<() => void> {
       if (other === name) continue;
       if (!(await answers(socketPath(folder, other)))) rmSync(join(folder, other), { force: true });
       // Who has not published yet has still to look, and will find this one.
-      else if (!other.endsWith(DRAFT_END)) throw lockedBy(folder);
+      else if (!other.endsWith(DRAFT_END)) throw lockedBy(folder, `process ${other.split('.')[1]}`);
     }
     return release;
   } catch (error) {
@@ -64,15 +65,16 @@ async function publish(folder: string, name: string): Promise<Server> {
     server.close();
     rmSync(join(folder, draft), { force: true });
     // Another that starts as well took the draft for a leftover: it was not listened on yet.
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') throw lockedBy(folder, cause);
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
+      throw lockedBy(folder, 'starting too', cause);
     throw new RegistryError('data_unusable', `cannot lock ${folder}: ${String(cause)}`, { cause });
   }
   server.unref();
   return server;
 }
 
-function lockedBy(folder: string, cause?: Error): RegistryError {
-  const message = `another daemon uses ${folder}; stop it, or choose another --data-dir`;
+function lockedBy(folder: string, who: string, cause?: Error): RegistryError {
+  const message = `another daemon (${who}) uses ${folder}; stop it, or choose another --data-dir`;
   return new RegistryError('data_locked', message, { cause });
 }
 

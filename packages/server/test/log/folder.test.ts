@@ -95,7 +95,7 @@ describe('a data folder', () => {
     const first = await openDisk(folder);
     first.log.propose(first.host.registration('a'));
     await first.log.close();
-    for (const name of ['00000002.log.tmp', '00000002.snapshot.tmp', 'deadlines.tmp', 'lock.0123456789ab.tmp']) {
+    for (const name of ['00000002.log.tmp', '00000002.snapshot.tmp', 'deadlines.tmp', 'lock.123.0123456789ab.tmp']) {
       writeFileSync(join(folder, name), 'half of');
     }
     const { host } = await openDisk(folder);
@@ -105,7 +105,7 @@ describe('a data folder', () => {
   });
 
   it('in which a crash has left nothing but drafts is an empty one', async () => {
-    for (const name of ['00000001.log.tmp', 'lock.0123456789ab.tmp', 'lock.0123456789ab']) {
+    for (const name of ['00000001.log.tmp', 'lock.123.0123456789ab.tmp', 'lock.123.0123456789ab']) {
       const place = writeFolder(newFolder(), new Map([[name, Buffer.from('half of')]]));
       expect((await openDisk(place)).host.registry.size).toBe(0);
     }

@@ -105,17 +105,17 @@ describe('a folder that a daemon uses', () => {
 
 describe('a lock of which nobody can tell whether anyone listens', () => {
   it('is taken for one that is held, and left alone', async () => {
-    const name = join(folder, 'lock.0123456789ab');
+    const name = join(folder, 'lock.123.0123456789ab');
     symlinkSync(name, name);
     expect((await refusalOf(folder)).code).toBe('data_locked');
-    expect(locks()).toEqual(['lock.0123456789ab']);
+    expect(locks()).toEqual(['lock.123.0123456789ab']);
   });
 });
 
 describe('what was left by daemons that were killed', () => {
   it('is swept by the next', async () => {
-    for (const digit of ['0', '1', '2']) writeFileSync(join(folder, `lock.${digit.repeat(12)}`), '');
-    writeFileSync(join(folder, `lock.${'3'.repeat(12)}.tmp`), '');
+    for (const digit of ['0', '1', '2']) writeFileSync(join(folder, `lock.7.${digit.repeat(12)}`), '');
+    writeFileSync(join(folder, `lock.7.${'3'.repeat(12)}.tmp`), '');
     const release = await lockFolder(folder);
     expect(locks()).toHaveLength(1);
     release();
