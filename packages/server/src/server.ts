@@ -138,7 +138,7 @@ export class RegistryServer implements LogHost {
     tcp.on('error', (error) => this.logger.error({ err: error }, 'cannot accept a connection'));
     const address = tcp.address();
     const endpoint = { host, port: typeof address === 'object' && address !== null ? address.port : port };
-    this.logger.info(endpoint, `listening on ${formatEndpoint(endpoint)}`);
+    this.logger.info(endpoint, 'accepting connections');
     return endpoint;
   }
 

@@ -122,6 +122,16 @@ test('history gives the changes after a revision, or says that it no longer has 
   );
 });
 
+test('history holds no more than its size allows, and always the last change', () => {
+  const history = new History(100, 1000);
+  for (let revision = 1; revision <= 50; revision += 1) {
+    history.push({ ...registration(revision, 'a'), body: 'x'.repeat(revision === 50 ? 5000 : 90) });
+    expect(history.after(revision - 1)).toHaveLength(1);
+    if (revision < 50) expect(history.after(revision - 11) ?? []).toHaveLength(revision < 11 ? 0 : 11);
+  }
+  expect(history.after(48)).toBeUndefined();
+});
+
 test('history begins anew after a snapshot: what is before it is not there', () => {
   const history = new History(10);
   history.push(registration(1, 'a'));

@@ -1,30 +1,32 @@
 import type { Change } from '../change.js';
 
+/** So many characters of bodies are held at most, however few changes that are. */
+const MAX_CHARS = 16 * 1024 * 1024;
+
 /**
- * The latest changes, in order, in a ring: what a watcher that was away for a moment has missed. Bounded by
- * count; who asks further back than it reaches is told so, and starts from the present state instead.
+ * The latest changes, in order, in a ring: what a watcher that was away for a moment has missed. Bounded by count
+ * and by size; who asks further back than it reaches is told so, and starts from the present state instead.
  */
 export class History {
   readonly #ring: (Change | undefined)[];
+  readonly #maxChars: number;
   #oldest = 0;
   #size = 0;
+  #chars = 0;
   /** Every change after this revision is held. */
   #since = 0;
 
   /** @param capacity how many changes are held. */
-  constructor(capacity: number) {
+  constructor(capacity: number, maxChars = MAX_CHARS) {
     this.#ring = new Array<Change | undefined>(capacity).fill(undefined);
+    this.#maxChars = maxChars;
   }
 
   push(change: Change): void {
-    if (this.#size === this.#ring.length) {
-      this.#since = this.#ring[this.#oldest]?.revision ?? change.revision;
-      this.#ring[this.#oldest] = change;
-      this.#oldest = (this.#oldest + 1) % this.#ring.length;
-    } else {
-      this.#ring[(this.#oldest + this.#size) % this.#ring.length] = change;
-      this.#size += 1;
-    }
+    this.#chars += charsOf(change);
+    while (this.#size === this.#ring.length || (this.#size > 0 && this.#chars > this.#maxChars)) this.#dropOldest();
+    this.#ring[this.#placeOf(this.#size)] = change;
+    this.#size += 1;
   }
 
   /** Forgets everything: what comes next comes after `revision`. */
@@ -32,6 +34,7 @@ export class History {
     this.#ring.fill(undefined);
     this.#oldest = 0;
     this.#size = 0;
+    this.#chars = 0;
     this.#since = revision;
   }
 
@@ -40,10 +43,29 @@ export class History {
     if (revision < this.#since) return undefined;
     const changes: Change[] = [];
     for (let index = this.#size - 1; index >= 0; index -= 1) {
-      const change = this.#ring[(this.#oldest + index) % this.#ring.length];
+      const change = this.#ring[this.#placeOf(index)];
       if (change === undefined || change.revision <= revision) break;
       changes.push(change);
     }
     return changes.reverse();
   }
+
+  #dropOldest(): void {
+    const change = this.#ring[this.#oldest];
+    this.#ring[this.#oldest] = undefined;
+    this.#oldest = this.#placeOf(1);
+    this.#size -= 1;
+    if (change === undefined) return;
+    this.#chars -= charsOf(change);
+    this.#since = change.revision;
+  }
+
+  /** Where in the ring the change is that is `index` newer than the oldest. */
+  #placeOf(index: number): number {
+    return (this.#oldest + index) % this.#ring.length;
+  }
+}
+
+function charsOf(change: Change): number {
+  return change.kind === 'register' ? change.body.length : 0;
 }
