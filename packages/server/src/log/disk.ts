@@ -1,39 +1,16 @@
 import { type Durability, RegistryError, type Timer } from '@reg/protocol';
 import type { Change } from '../change.js';
-import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { lastNumber, prepareFolder, setAside, sweepDrafts, sweepFolder } from './folder.js';
+import { writeCheckpoint } from './checkpoint.js';
+import { prepareFolder, sweepDrafts, sweepFolder } from './folder.js';
 import type { FileHeader } from './format.js';
 import { type CommitHost, GroupCommit } from './group-commit.js';
 import { lockFolder } from './lock.js';
-import { createEpoch, type Log, type LogHost, stamp } from './log.js';
-import {
-  checkNothingMissing,
-  deadlinesAfterRestart,
-  deadlinesAfterRollback,
-  logMissing,
-  mayHaveLost,
-} from './recovery.js';
+import { type Log, type LogHost, stamp } from './log.js';
+import { type DiskLogOptions, openFolder, promisedBy } from './opening.js';
+import { deadlinesAfterRollback } from './recovery.js';
 import { replay } from './replay.js';
-import { type DiskIO, Segment } from './segment.js';
+import { Segment } from './segment.js';
 import { writeSnapshot } from './snapshot.js';
-
-export interface DiskLogOptions {
-  /** The data folder; made where it is not there. */
-  readonly folder: string;
-  /**
-   * When a change is durable, as Redis names it. `always`: when it is on the disk, so that it survives a power
-   * cut. `everysec` and `no`: when the system has it, so that it survives the end of the process, but a power
-   * cut may take the last second, or all that the system had not written by itself.
-   */
-  readonly durability: Durability;
-  /** What every instance has left at least after a restart, in ms (its ttl, where that is less). */
-  readonly grace: number;
-  /** Keeps what can be read of damaged data, and sets the files aside. */
-  readonly repair: boolean;
-  /** For tests: how many bytes a segment takes before a snapshot follows. */
-  readonly segmentBytes?: number;
-  readonly io?: DiskIO;
-}
 
 /** A segment of this size, or of the last snapshot's where that is more, is followed by a snapshot. */
 const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -96,7 +73,11 @@ export class DiskLog implements Log, CommitHost {
       prepareFolder(folder);
       unlock = await lockFolder(folder);
       sweepDrafts(folder);
-      segment = await this.#load(host);
+      const opening = await openFolder(this.#options, host);
+      segment = opening.segment;
+      this.#epoch = opening.epoch;
+      this.#revision = host.registry.revision;
+      this.#compactAt = Math.max(this.#compactAt, opening.snapshotBytes);
       this.#opened = { host, commits: new GroupCommit(segment, this.#revision, this), unlock };
       // Where replies may be lost, the next start must know that this run did not end in order. Elsewhere a full
       // disk need not keep a daemon from answering.
@@ -197,70 +178,6 @@ export class DiskLog implements Log, CommitHost {
     return this.#opened;
   }
 
-  get #promised(): FileHeader['promised'] {
-    return this.waitForDisk ? 'replied-is-durable' : 'may-lose-replied';
-  }
-
-  /** @returns the segment to append to. */
-  async #load(host: LogHost): Promise<Segment> {
-    const { folder, repair } = this.#options;
-    const { registry, clock, logger } = host;
-    const read = readCheckpoint(folder);
-    if (read === 'damaged') logger.warn({ folder }, 'the checkpoint of the deadlines is damaged and passed over');
-    const checkpoint = read === 'damaged' ? undefined : read;
-    const replayed = replay(folder, registry, repair);
-    this.#revision = registry.revision;
-    this.#compactAt = Math.max(this.#compactAt, replayed.snapshotBytes);
-    registry.setDeadlines(deadlinesAfterRestart(checkpoint, clock.now(), clock.wall(), this.#options.grace));
-    if (replayed.damage !== undefined) return this.#repair(host, replayed.damage);
-
-    const { tail } = replayed;
-    if (tail === undefined) {
-      if (!repair && read !== undefined) throw logMissing(folder);
-      return this.#begin(host, 1);
-    }
-    if (tail.torn > 0) logger.warn({ bytes: tail.torn }, 'cut off an entry that was never acknowledged');
-    if (!repair) checkNothingMissing(folder, registry.revision, tail.header, checkpoint);
-    const segment = await Segment.continue(folder, tail.number, tail.end, this.#options.io);
-    const isNewEpoch = repair || mayHaveLost(registry.revision, tail.header, checkpoint);
-    this.#epoch = isNewEpoch ? createEpoch() : tail.header.epoch;
-    const goesOn = tail.revision === registry.revision;
-    if (goesOn && tail.header.promised === this.#promised && tail.header.epoch === this.#epoch) return segment;
-    await segment.close();
-    return this.#begin(host, tail.number + 1);
-  }
-
-  /** Begins a segment, and an epoch where there is none yet. */
-  #begin(host: LogHost, number: number): Promise<Segment> {
-    this.#epoch ||= createEpoch();
-    return Segment.create(
-      this.#options.folder,
-      number,
-      this.#header('segment', host.registry.revision),
-      this.#options.io,
-    );
-  }
-
-  /** What could be read becomes a snapshot; what could not be is kept, out of the way. */
-  async #repair(host: LogHost, damage: RegistryError): Promise<Segment> {
-    const { folder } = this.#options;
-    const instances = host.registry.all();
-    const number = lastNumber(folder) + 1;
-    const segment = await this.#begin(host, number);
-    const header = { ...this.#header('snapshot', this.#revision), count: instances.length };
-    await writeSnapshot(folder, number, { header, instances, ready: async () => {}, signal: this.#stopped.signal });
-    const place = setAside(folder, number, host.clock.wall());
-    host.logger.warn(
-      { damage: damage.message, instances: instances.length, place },
-      'repaired: the damaged files are set aside',
-    );
-    return segment;
-  }
-
-  #header(kind: FileHeader['kind'], revision: number): FileHeader {
-    return { kind, promised: this.#promised, revision, count: 0, epoch: this.#epoch };
-  }
-
   /** Fills the registry from the files again: from what is durable. */
   #rebuild({ registry, clock }: LogHost, undone: readonly Change[]): void {
     const before = registry.all();
@@ -301,10 +218,10 @@ export class DiskLog implements Log, CommitHost {
         this.onSyncFailed(error);
         throw error;
       });
-      return Segment.create(folder, number, this.#header('segment', last), this.#options.io);
+      return Segment.create(folder, number, this.#header('segment', last, 0), this.#options.io);
     });
     const instances = registry.all();
-    const header = { ...this.#header('snapshot', registry.revision), count: instances.length };
+    const header = this.#header('snapshot', registry.revision, instances.length);
     const isDurable = commits.flush();
     isDurable.catch(() => {});
     await old.close();
@@ -317,6 +234,10 @@ export class DiskLog implements Log, CommitHost {
     this.#compactAt = Math.max(segmentBytes, bytes);
     sweepFolder(folder, number);
     host.logger.info({ instances: instances.length, bytes }, 'wrote a snapshot');
+  }
+
+  #header(kind: FileHeader['kind'], revision: number, count: number): FileHeader {
+    return { kind, promised: promisedBy(this.#options), revision, count, epoch: this.#epoch };
   }
 
   #syncSegment(): void {

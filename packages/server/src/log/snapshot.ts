@@ -12,9 +12,9 @@ export interface SnapshotSource {
   /** Every instance as of the header's revision, in the order of generations. */
   readonly instances: readonly Instance[];
   /** Told before the file takes its place; a rejection, or one thrown on the way, leaves no file. */
-  readonly ready: () => Promise<void>;
+  readonly ready?: () => Promise<void>;
   /** Gives it up. */
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
 }
 
 /** Writes a snapshot beside whatever else the daemon does. It exists when this resolves, with its size. */
@@ -33,10 +33,10 @@ async function* encodeSnapshot({ header, instances, ready, signal }: SnapshotSou
     yield writer.finish();
     writer.clear();
     await setImmediate();
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
   }
   yield writer.finish();
-  await ready();
+  await ready?.();
 }
 
 /** The change that makes an instance what it is. */
