@@ -1,5 +1,9 @@
+import { isIPv4 } from 'node:net';
 import { type Endpoint, parseEndpoint, RegistryError } from '@reg/protocol';
 import type { Host } from './host.js';
+
+/** Where a registry is sought unless somebody says otherwise. */
+export const DEFAULT_ENDPOINT: Endpoint = parseEndpoint('127.0.0.1');
 
 /** Where the registry is, and who said so; `undefined` where nobody did. */
 export interface Address {
@@ -16,7 +20,11 @@ export function resolveAddress(addr: string | undefined, env: Host['env']): Addr
   if (addr !== undefined) return { endpoint: readEndpoint('--addr', addr), origin: '--addr' };
   const fromEnv = env['REG_ADDR'];
   if (fromEnv) return { endpoint: readEndpoint('REG_ADDR', fromEnv), origin: 'REG_ADDR' };
-  return { endpoint: parseEndpoint('127.0.0.1'), origin: undefined };
+  return { endpoint: DEFAULT_ENDPOINT, origin: undefined };
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 function readEndpoint(origin: string, text: string): Endpoint {

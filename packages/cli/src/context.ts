@@ -1,7 +1,7 @@
 /** What the commands that talk to a registry are given: flags and environment, made into a client. */
 
 import { type Client, type ClientOptions, connect } from '@reg/client';
-import { type Clock, systemClock } from '@reg/protocol';
+import { type Clock, parseDecimal, systemClock } from '@reg/protocol';
 import { type Address, resolveAddress } from './address.js';
 import { advise, CommandError } from './errors.js';
 import type { Host } from './host.js';
@@ -20,15 +20,13 @@ export interface Context {
 export interface ConnectionFlags {
   readonly addr?: string;
   /** Seconds, as text. */
-  readonly timeout?: string;
+  readonly timeout: string;
 }
-
-const DEFAULT_TIMEOUT_MS = 5000;
 
 /** @throws {RegistryError | CommandError} where a flag or the environment makes no sense. */
 export function makeContext(flags: ConnectionFlags, host: Host, output: Output): Context {
   const address = resolveAddress(flags.addr, host.env);
-  const timeout = flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : readTimeout(flags.timeout);
+  const timeout = readTimeout(flags.timeout);
   const defaults: ClientOptions = { reconnect: false, requestTimeout: timeout, connectTimeout: timeout };
   return {
     address,
@@ -43,9 +41,13 @@ export function makeContext(flags: ConnectionFlags, host: Host, output: Output):
  * Runs `action` with a client of its own, and says what to do next where it fails. After a failure the client
  * is not closed, which could take as long again: it keeps no process alive.
  */
-export async function withClient<T>(context: Context, action: (client: Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  context: Context,
+  action: (client: Client) => Promise<T>,
+  options?: ClientOptions,
+): Promise<T> {
   try {
-    const client = context.connect();
+    const client = context.connect(options);
     const result = await action(client);
     await client.close();
     return result;
@@ -58,7 +60,7 @@ const MAX_SECONDS = 86_400;
 
 /** @returns ms */
 function readTimeout(text: string): number {
-  const seconds = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : 0;
-  if (seconds > 0 && seconds <= MAX_SECONDS) return seconds * 1000;
+  const seconds = parseDecimal(text);
+  if (seconds !== undefined && seconds > 0 && seconds <= MAX_SECONDS) return seconds * 1000;
   throw new CommandError('usage', `--timeout must be seconds above 0 and at most ${MAX_SECONDS}, not "${text}"`);
 }

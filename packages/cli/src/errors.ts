@@ -1,8 +1,8 @@
 /** What goes wrong, as it is told: which exit code, which words, and what to do next. */
 
-import { ERRORS, type ErrorCode, formatEndpoint, RegistryError } from '@reg/protocol';
+import { DEFAULT_PORT, type Endpoint, ERRORS, type ErrorCode, formatEndpoint, RegistryError } from '@reg/protocol';
 import { CommanderError } from 'commander';
-import type { Address } from './address.js';
+import { type Address, isLoopback } from './address.js';
 
 /** What scripts can branch on. The codes of `ERRORS` lead to them; 3 is for what only regctl calls a failure. */
 export const EXIT_CODES: Readonly<Record<number, string>> = {
@@ -18,7 +18,7 @@ export const EXIT_CODES: Readonly<Record<number, string>> = {
 };
 
 /** Codes of errors that are regctl's own, beside those of the protocol. */
-const OWN_EXITS = { usage: 2, not_found: 3 } as const;
+const OWN_EXITS = { usage: 2, not_found: 3, unwritable: 1 } as const;
 
 /** An error that has nothing to do with the registry's. */
 export class CommandError extends Error {
@@ -36,10 +36,17 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly exit: number;
+  /** People have been shown the help in its place; programs have not. */
+  readonly helped?: boolean;
 }
+
+/** Of an error that the registry gives and this version does not know. */
+const REFUSED = 6;
 
 export function explain(error: unknown): Failure {
   if (error instanceof RegistryError) {
+    const unknown = unknownCodeOf(error);
+    if (unknown !== undefined) return { code: unknown, message: error.message, exit: REFUSED };
     return { code: error.code, message: error.message, exit: ERRORS[error.code].exit };
   }
   if (error instanceof CommanderError) return explainUsage(error);
@@ -50,18 +57,26 @@ export function explain(error: unknown): Failure {
 }
 
 /** Commander ends a run with an error also where all is well: when it has shown the help or the version. */
-function explainUsage({ exitCode, message }: CommanderError): Failure {
+function explainUsage({ code, exitCode, message }: CommanderError): Failure {
   if (exitCode === 0) return { code: 'shown', message, exit: 0 };
-  return { code: 'usage', message: message.replace(/^error: /, ''), exit: OWN_EXITS.usage };
+  const helped = code === 'commander.help';
+  return { code: 'usage', message: message.replace(/^error: /, ''), exit: OWN_EXITS.usage, helped };
+}
+
+/** The code of a later daemon's error, which the client keeps beside its own `bad_reply`. */
+function unknownCodeOf(error: RegistryError): string | undefined {
+  if (error.code !== 'bad_reply' || !('daemonCode' in error)) return undefined;
+  return typeof error.daemonCode === 'string' ? error.daemonCode : undefined;
 }
 
 /** What to say, and what to do next, where the client's own words do not tell. */
 const ADVICE: { readonly [C in ErrorCode]?: (error: RegistryError, address: Address) => string } = {
-  connect_failed: ({ cause }, { endpoint, origin }) =>
-    `no registry answers at ${formatEndpoint(endpoint)}${reasonOf(cause)}. Start one with: regctl serve\n` +
-    (origin === undefined
-      ? 'Or say where it is, with --addr or REG_ADDR.'
-      : `Or check the address, which is that of ${origin}.`),
+  connect_failed: ({ cause }, { endpoint, origin }) => {
+    const told = `no registry answers at ${formatEndpoint(endpoint)}${reasonOf(cause)}.`;
+    if (!isLoopback(endpoint.host)) return `${told}\nIs the address right? It is that of ${origin}.`;
+    const elsewhere = origin === undefined ? 'say where it is, with --addr or REG_ADDR' : `check ${origin}`;
+    return `${told} Start one with: ${serveCommand(endpoint)}\nOr ${elsewhere}.`;
+  },
   connection_lost: ({ message }) => `${message}.\nWhether a change was made is unknown: regctl query shows it.`,
   timed_out: ({ message }, { endpoint }) =>
     `${formatEndpoint(endpoint)} does not answer: ${message}.\nTo wait longer, give --timeout.`,
@@ -69,11 +84,35 @@ const ADVICE: { readonly [C in ErrorCode]?: (error: RegistryError, address: Addr
   aborted: () => 'interrupted',
 };
 
+/** What people typed, by the field of a request that it became. */
+const TYPED: Readonly<Record<string, string>> = {
+  key: '<key>',
+  values: '<values>',
+  instance: '--instance',
+  timeout: '--ttl',
+  tags: '--tag',
+  meta: '--meta',
+  weight: '--weight',
+};
+
+function nameTyped(quoted: string, field: string): string {
+  return TYPED[field] ?? quoted;
+}
+
 /** The same error in words that help. */
 export function advise(error: unknown, address: Address): unknown {
-  if (!(error instanceof RegistryError)) return error;
-  const message = ADVICE[error.code]?.(error, address);
-  return message === undefined ? error : new RegistryError(error.code, message, { cause: error });
+  if (!(error instanceof RegistryError) || unknownCodeOf(error) !== undefined) return error;
+  const advice = ADVICE[error.code];
+  const message = advice ? advice(error, address) : error.message.replace(/^"(\w+)"/, nameTyped);
+  return new RegistryError(error.code, message, { cause: error });
+}
+
+/** What starts a registry at a loopback address. */
+function serveCommand({ host, port }: Endpoint): string {
+  const words = ['regctl serve'];
+  if (host !== '127.0.0.1' && host !== 'localhost') words.push(`--host ${host}`);
+  if (port !== DEFAULT_PORT) words.push(`--port ${port}`);
+  return words.join(' ');
 }
 
 /** That nobody listens there goes without saying. */

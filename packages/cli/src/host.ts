@@ -17,15 +17,15 @@ export interface Host {
 
 const INTERRUPTED = 130;
 
-export function processHost(): Host {
+/** @param unwritable is called where what was written could not be, as on a disk that is full. */
+export function processHost(unwritable: (error: Error) => void): Host {
   const { env, stdout, stderr } = process;
-  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
+  const listener = (error: NodeJS.ErrnoException): void => {
+    // Whoever reads a pipe may have had enough, as in `regctl query all | head`.
+    if (error.code !== 'EPIPE') unwritable(error);
+  };
+  for (const stream of [stdout, stderr]) stream.on('error', listener);
   return { env, stdout, stderr, interruption };
-}
-
-/** Whoever reads has had enough, as in `regctl query all | head`. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
 }
 
 /** The first signal asks for an end in good order, the second does not wait for it. */

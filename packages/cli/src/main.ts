@@ -1,11 +1,17 @@
-import { explain } from './errors.js';
+import { CommandError, explain } from './errors.js';
 import { type Host, processHost } from './host.js';
 import { Output } from './output.js';
 import { makeProgram } from './program.js';
 
 /** Runs regctl as this process. Its exit code is set, and the process ends when nothing is left to be done. */
 export async function main(version: string): Promise<void> {
-  process.exitCode = await run(process.argv.slice(2), version, processHost());
+  const args = process.argv.slice(2);
+  const host = processHost((error) => {
+    const failure = explain(new CommandError('unwritable', `cannot write: ${error.message}`));
+    new Output(host, args).fail(failure);
+    process.exit(failure.exit);
+  });
+  process.exitCode = await run(args, version, host);
 }
 
 /**

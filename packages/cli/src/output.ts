@@ -38,7 +38,7 @@ export class Output {
       this.#stdout.write(`${encode(document)}\n`);
       return;
     }
-    const width = this.#stdout.isTTY ? (this.#stdout.columns ?? 80) : undefined;
+    const width = this.#stdout.isTTY ? columnsOf(this.#stdout) : undefined;
     const [titles = '', ...rows] = layOut(table, width);
     this.#stdout.write(`${[this.#outStyle.bold(titles), ...rows].join('\n')}\n`);
   }
@@ -64,10 +64,15 @@ export class Output {
     if (!this.json) this.#stderr.write(text);
   }
 
-  fail({ code, message }: Failure): void {
+  fail({ code, message, helped }: Failure): void {
     if (this.json) this.#stderr.write(`${encode({ error: { code, message } })}\n`);
-    else this.#stderr.write(`${this.#errStyle.red('error:')} ${plainLines(message)}\n`);
+    else if (!helped) this.#stderr.write(`${this.#errStyle.red('error:')} ${plainLines(message)}\n`);
   }
+}
+
+/** Some terminals do not know their width, and say 0. */
+export function columnsOf({ columns }: Terminal): number {
+  return columns || 80;
 }
 
 /** After `--` everything is a value. */

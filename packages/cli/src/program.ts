@@ -3,13 +3,16 @@
  * command is run, so that none has to wait for what another needs.
  */
 
+import { DEFAULT_TIMEOUT, formatEndpoint } from '@reg/protocol';
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { DEFAULT_ENDPOINT } from './address.js';
 import type { QueryArguments } from './commands/query.js';
 import type { RegisterArguments } from './commands/register.js';
 import type { ConnectionFlags, Context } from './context.js';
 import { EXIT_CODES } from './errors.js';
 import type { Host } from './host.js';
-import type { Output } from './output.js';
+import { columnsOf, type Output } from './output.js';
+import { SHELLS } from './shells.js';
 
 /** A row of the daemon's table of options, as far as a flag of `serve` is made of it. */
 interface ServeOption {
@@ -38,6 +41,7 @@ export async function makeProgram(
   addDestroy(program, makeContext);
   addServe(program, host, output, NEED_SERVER.some((name) => args.includes(name)) ? await loadServeOptions() : []);
   addCompletion(program, makeContext, output);
+  addHelp(program);
   for (const command of [program, ...program.commands]) pointToHelp(command);
   return program;
 }
@@ -50,6 +54,9 @@ async function loadServeOptions(): Promise<readonly ServeOption[]> {
   const { OPTIONS } = await import('@reg/server');
   return Object.values<ServeOption>(OPTIONS);
 }
+
+/** Seconds, as they could be typed. */
+const DEFAULT_PATIENCE = '5';
 
 const ROOT_HELP = `
 Examples:
@@ -69,24 +76,27 @@ ${Object.entries(EXIT_CODES)
   .map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)
   .join('\n')}`;
 
+/** Our own words tell choices and defaults; Commander would add them once more. */
+const HELP = { showGlobalOptions: true, optionDescription: ({ description }: Option) => description };
+
 function makeRoot(version: string, { stdout }: Host, output: Output): Command {
   return new Command('regctl')
     .description('Registers, queries and destroys services in a registry, and runs one.')
     .version(version, '-V, --version', 'show the version')
     .helpOption('-h, --help', 'show help')
-    .helpCommand('help [command]', 'show help of a command')
-    .option('--addr <host:port>', 'where the registry is (env REG_ADDR, default 127.0.0.1:6734)')
-    .option('--timeout <seconds>', 'how long to wait for the registry (default 5)')
+    .helpCommand(false)
+    .option('--addr <host:port>', `where the registry is (env REG_ADDR, default ${formatEndpoint(DEFAULT_ENDPOINT)})`)
+    .option('--timeout <seconds>', `how long to wait for it (default ${DEFAULT_PATIENCE})`, DEFAULT_PATIENCE)
     .option('--json', 'write JSON, failures as {"error":{"code","message"}} to standard error')
     .option('--no-color', 'write without colour')
     .addHelpText('after', ROOT_HELP)
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp(HELP)
     .configureOutput({
-      writeOut: (text) => void stdout.write(text),
+      writeOut: (text) => output.script(text),
       // Failures are told in one place, in main.ts.
       writeErr: (text) => output.usage(text),
       outputError: () => {},
-      getOutHelpWidth: () => Math.min(stdout.columns ?? 80, 100),
+      getOutHelpWidth: () => Math.min(columnsOf(stdout), 100),
     });
 }
 
@@ -100,11 +110,14 @@ function addRegister(program: Command, makeContext: ContextMaker): void {
     )
     .argument('<key>', 'name of the service')
     .argument('<values>', 'where it is, and whatever else its users need')
-    .option('--ttl <seconds>', 'how long it lives unless it is registered again, or "never" (default 30)')
+    .option(
+      '--ttl <seconds>',
+      `how long it lives unless it is registered again, or "never" (default ${DEFAULT_TIMEOUT})`,
+    )
     .option('--instance <id>', 'which of several instances of the service; without it the one unnamed instance')
-    .option('--tag <tag>', 'a word to select it by; may be given again', append)
+    .option('--tag <tag>', 'a word that describes it; may be given again', append)
     .option('--meta <name=text>', 'something to know of it; may be given again', append)
-    .option('--weight <n>', 'its share of traffic relative to other instances, 0 to 65535')
+    .option('--weight <n>', 'its share of traffic, for those who balance it, 0 to 65535')
     .option('--json-value', 'values is JSON, not text')
     .option('--keep', 'stay, and keep it registered; Ctrl-C destroys it')
     .addHelpText(
@@ -173,6 +186,13 @@ Examples:
     });
 }
 
+/** The flags of `serve` that are no options of the daemon, which it has beside them. */
+interface ServeFlags {
+  readonly memory?: boolean;
+  readonly config?: string;
+  readonly printConfig?: boolean;
+}
+
 /** Flags that say where the registry is. `serve` has its own. */
 const CONNECTION_FLAGS = ['addr', 'timeout'];
 
@@ -200,14 +220,13 @@ Examples:
   regctl serve --durability everysec --print-config > reg.json
   regctl serve --config reg.json`,
     )
-    .action(async (given: { memory?: boolean; config?: string; printConfig?: boolean }) => {
+    .action(async ({ memory, config, printConfig, ...flags }: ServeFlags) => {
       if (CONNECTION_FLAGS.some((name) => program.getOptionValueSource(name) === 'cli')) {
         command.error('error: --addr and --timeout are not for serve, which listens where --host and --port say');
       }
-      const { memory, config, printConfig, ...flags } = given;
       const { serve } = await import('./commands/serve.js');
-      const told = memory ? { ...flags, storage: 'memory' } : flags;
-      await serve({ flags: told, config, printConfig: printConfig === true }, { env: host.env, output });
+      const options = memory ? { ...flags, storage: 'memory' } : flags;
+      await serve({ flags: options, config, printConfig: printConfig === true }, { env: host.env, output });
     });
 }
 
@@ -218,7 +237,8 @@ function isConnectionFlag(option: Option): boolean {
 /** What is wrong with its value is for the daemon's own table to find. The choices are there for completion. */
 function makeServeOption({ flag, env, help, initial, choices }: ServeOption): Option {
   const byDefault = initial === false ? '' : `, default ${String(initial)}`;
-  const option = new Option(flag, `${help} (env ${env}${byDefault})`);
+  const oneOf = choices ? `one of ${choices.join(', ')}; ` : '';
+  const option = new Option(flag, `${help} (${oneOf}env ${env}${byDefault})`);
   if (choices) option.argChoices = [...choices];
   return option;
 }
@@ -228,7 +248,7 @@ function addCompletion(program: Command, makeContext: ContextMaker, output: Outp
     .command('completion')
     .summary('print a script that completes commands in a shell')
     .description('Prints a script that completes commands, flags and the names of services.')
-    .addArgument(new Argument('<shell>', 'for which shell').choices(['bash', 'zsh', 'fish']))
+    .addArgument(new Argument('<shell>', 'for which shell').choices(Object.keys(SHELLS)))
     .addHelpText(
       'after',
       `
@@ -245,6 +265,20 @@ Examples:
     const { services } = await import('./commands/services.js');
     await services(await makeContext());
   });
+}
+
+/** In place of Commander's, which answers the name of no command with the help of all. */
+function addHelp(program: Command): void {
+  program
+    .command('help')
+    .summary('show help of a command')
+    .description('Shows the help of a command, or of regctl.')
+    .argument('[command]', 'name of the command')
+    .action((name: string | undefined) => {
+      const command = name === undefined ? program : program.commands.find((each) => each.name() === name);
+      if (command) command.help();
+      else program.error(`error: unknown command '${name}'`);
+    });
 }
 
 /** Wrong usage is told with where the right one can be read. */

@@ -25,14 +25,22 @@ export interface CompletedOption {
   readonly help: string;
 }
 
-export function bashScript(commands: readonly Completed[]): string {
+/** Every shell that there is a script for. */
+export const SHELLS: Readonly<Record<string, (commands: readonly Completed[]) => string>> = {
+  bash: bashScript,
+  zsh: zshScript,
+  fish: fishScript,
+};
+
+function bashScript(commands: readonly Completed[]): string {
   return `# bash completion for regctl.
 
 _regctl() {
-  # Not COMP_WORDS, which has addresses and names cut at their colons.
+  # Not COMP_WORDS, which has addresses and names cut at their colons. Read without -r: backslashes are undone.
+  local line=\${COMP_LINE:0:COMP_POINT}
   local -a words
-  read -r -a words <<< "\${COMP_LINE:0:COMP_POINT}"
-  [[ \${COMP_LINE:0:COMP_POINT} == *[[:space:]] ]] && words+=('')
+  read -a words <<< "$line"
+  [[ $line == *[!\\\\][[:space:]] ]] && words+=('')
   local program=$1 current=\${words[\${#words[@]}-1]}
   local -a before=("\${words[@]:1:\${#words[@]}-2}")
 ${findCandidates(commands)}
@@ -42,7 +50,7 @@ ${findCandidates(commands)}
   # Bash replaces only what follows the last of its word breaks.
   local breaks=\${COMP_WORDBREAKS//[^:=@]/} cut='' candidate quoted
   [[ -n $breaks ]] && cut=\${current%"\${current##*["$breaks"]}"}
-  for candidate in "\${candidates[@]}"; do
+  for candidate in "\${candidates[@]/#/$flag}"; do
     [[ $candidate == "$current"* ]] || continue
     printf -v quoted %q "\${candidate#"$cut"}"
     COMPREPLY+=("$quoted")
@@ -53,7 +61,7 @@ complete -F _regctl regctl
 `;
 }
 
-export function zshScript(commands: readonly Completed[]): string {
+function zshScript(commands: readonly Completed[]): string {
   return `#compdef regctl
 # zsh completion for regctl.
 
@@ -62,6 +70,7 @@ _regctl() {
   local -a before=("\${(@)words[2,CURRENT-1]}")
 ${findCandidates(commands)}
 
+  [[ -n $flag ]] && compset -P '*='
   if [[ -n $files ]]; then
     _files
   else
@@ -79,7 +88,7 @@ fi
 
 /** What bash and zsh have in common: from \`before\` and \`current\` to \`candidates\`, or \`files\` where files are meant. */
 function findCandidates(commands: readonly Completed[]): string {
-  return `  local command='' operands=0 expects='' files='' services='' word name
+  return `  local command='' operands=0 expects='' flag='' files='' services='' word name
   local -a addr=() candidates=()
 
   for word in "\${before[@]}"; do
@@ -95,6 +104,11 @@ function findCandidates(commands: readonly Completed[]): string {
       *) if [[ -z $command ]]; then command=$word; else operands=$((operands + 1)); fi ;;
     esac
   done
+
+  # A flag and its value in one word.
+  if [[ -z $expects && $current == --*=* ]]; then
+    expects=\${current%%=*} flag=\${current%%=*}=
+  fi
 
   if [[ -n $expects ]]; then
     case "$command $expects" in
@@ -145,7 +159,7 @@ function alternatives(patterns: readonly string[]): string {
   return patterns.join(' | ');
 }
 
-export function fishScript(commands: readonly Completed[]): string {
+function fishScript(commands: readonly Completed[]): string {
   const [root, ...named] = commands;
   const names = named.map(({ name }) => name).join(' ');
   const lines = [

@@ -17,11 +17,14 @@ export interface Table {
 const GAP = '  ';
 const ELLIPSIS = '\u2026';
 
-/** A flexible column does not become narrower than this, whatever the terminal. */
-const MIN_WIDTH = 12;
+/** A flexible column does not become narrower than this: every title fits. */
+const MIN_WIDTH = 8;
 
-/** Nor does it become wider where nothing is cut. */
+/** No column becomes wider than this where nothing is cut: longer cells stand out of their column. */
 const MAX_WIDTH = 60;
+
+/** Most UTF-16 units that are looked at for each column of a terminal: what combines is not bounded by width. */
+const UNITS_PER_COLUMN = 16;
 
 /**
  * What a terminal would act upon, or show as something else: control characters, marks that turn the direction
@@ -42,25 +45,38 @@ function escapeOf(character: string): string {
   return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
 }
 
-/** How many columns of a terminal the text takes: two for what is wide, none for what combines. */
-export function widthOf(text: string): number {
-  // Nearly all of it is this, and measuring costs a hundred times as much.
-  return /^[ -~]*$/.test(text) ? text.length : stringWidth(text);
-}
+/** Nearly all text is this, and to measure the rest costs a thousand times as much. */
+const ASCII = /^[ -~]*$/;
 
 const graphemes = new Intl.Segmenter();
 
+/**
+ * As much of the beginning of the text as fits into `limit` columns of a terminal, and how many of them it
+ * takes: two for what is wide, none for what combines. What comes after that is not looked at: a value may be
+ * 64 KiB of anything.
+ */
+function beginning(text: string, limit: number): { kept: string; width: number } {
+  if (ASCII.test(text)) return { kept: text.slice(0, limit), width: Math.min(text.length, limit) };
+  let kept = '';
+  let width = 0;
+  for (const { segment } of graphemes.segment(text.slice(0, limit * UNITS_PER_COLUMN).toWellFormed())) {
+    const more = ASCII.test(segment) ? segment.length : stringWidth(segment);
+    if (width + more > limit) break;
+    kept += segment;
+    width += more;
+  }
+  return { kept, width };
+}
+
+/** How many columns of a terminal the text takes, as far as they are not more than `limit`. */
+export function widthOf(text: string, limit = Number.POSITIVE_INFINITY): number {
+  return beginning(text, limit).width;
+}
+
 /** The text, or as much of its beginning as fits into `width` columns with an ellipsis. */
 export function cut(text: string, width: number): string {
-  if (widthOf(text) <= width) return text;
-  let kept = '';
-  let left = width - widthOf(ELLIPSIS);
-  for (const { segment } of graphemes.segment(text)) {
-    left -= widthOf(segment);
-    if (left < 0) break;
-    kept += segment;
-  }
-  return kept + ELLIPSIS;
+  if (beginning(text, width).kept === text) return text;
+  return beginning(text, width - 1).kept + ELLIPSIS;
 }
 
 /**
@@ -70,38 +86,38 @@ export function cut(text: string, width: number): string {
  */
 export function layOut({ columns, rows }: Table, width: number | undefined): string[] {
   const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(plain))];
-  const natural = naturalWidths(cells, columns.length);
-  const widths = width === undefined ? bound(columns, natural) : fit(columns, natural, width);
-  return cells.map((row) =>
-    row
-      .map((cell, i) => show(cell, widths[i] ?? 0, width !== undefined))
-      .join(GAP)
-      .trimEnd(),
-  );
+  const natural = columns.map((_, i) => widest(cells, i, width ?? MAX_WIDTH));
+  if (width === undefined) return cells.map((row) => join(row, natural));
+  const widths = fit(columns, natural, width);
+  // Once more, for a terminal that not even the narrowest columns fit into.
+  return cells.map((row) => cut(join(row.map(cutTo(widths)), widths), width));
 }
 
-function show(cell: string, width: number, cutting: boolean): string {
-  const shown = cutting ? cut(cell, width) : cell;
-  return shown + ' '.repeat(Math.max(0, width - widthOf(shown)));
+function widest(cells: readonly (readonly string[])[], i: number, limit: number): number {
+  return cells.reduce((most, row) => Math.max(most, widthOf(row[i] ?? '', limit)), 0);
 }
 
-function naturalWidths(cells: readonly (readonly string[])[], count: number): number[] {
-  const widestOf = (i: number) => cells.reduce((most, row) => Math.max(most, widthOf(row[i] ?? '')), 0);
-  return Array.from({ length: count }, (_, i) => widestOf(i));
+function cutTo(widths: readonly number[]): (cell: string, i: number) => string {
+  return (cell, i) => cut(cell, widths[i] ?? 0);
 }
 
-/** One value of 64 KiB must not make every other line as long: longer cells stand out of their column. */
-function bound(columns: readonly Column[], natural: readonly number[]): number[] {
-  return natural.map((each, i) => (columns[i]?.flexible ? Math.min(each, MAX_WIDTH) : each));
-}
-
-/** Takes what is too much from the flexible columns, one after the other. */
-function fit(columns: readonly Column[], natural: readonly number[], width: number): number[] {
-  let excess = natural.reduce((sum, each) => sum + each, GAP.length * (columns.length - 1)) - width;
-  return natural.map((each, i) => {
-    if (!columns[i]?.flexible || excess <= 0) return each;
-    const fitted = Math.max(Math.min(each, MIN_WIDTH), each - excess);
-    excess -= each - fitted;
-    return fitted;
+function join(row: readonly string[], widths: readonly number[]): string {
+  const padded = row.map((cell, i) => {
+    const width = widths[i] ?? 0;
+    return cell + ' '.repeat(width - widthOf(cell, width));
   });
+  return padded.join(GAP).trimEnd();
+}
+
+/** Takes what is too much from the flexible columns, from the widest first: short names stay whole. */
+function fit(columns: readonly Column[], natural: readonly number[], width: number): number[] {
+  const widths = [...natural];
+  let excess = natural.reduce((sum, each) => sum + each, GAP.length * (columns.length - 1)) - width;
+  for (; excess > 0; excess -= 1) {
+    const flexible = widths.map((each, i) => (columns[i]?.flexible ? each : 0));
+    const most = Math.max(...flexible);
+    if (most <= MIN_WIDTH) break;
+    widths[flexible.indexOf(most)] = most - 1;
+  }
+  return widths;
 }

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from '@reg/client';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { bashScript, type Completed, fishScript, zshScript } from '../src/shells.js';
+import { type Completed, SHELLS } from '../src/shells.js';
 import { deadAddr, regctl, startServer } from './regctl.js';
 
 let script = '';
@@ -51,6 +52,10 @@ function complete(line: string, { services = [], script: given = script }: Bash 
   return { words: linesOf(stdout), asked: linesOf(asked) };
 }
 
+function scriptFor(shell: string, commands: readonly Completed[]): string {
+  return SHELLS[shell]?.(commands) ?? '';
+}
+
 function linesOf(text: string): string[] {
   return text.split('\n').filter((line) => line !== '');
 }
@@ -75,8 +80,20 @@ describe('completion in bash', () => {
     expect(complete('regctl completion ').words).toEqual(['bash', 'zsh', 'fish']);
     const option = { names: ['--mode'], takesValue: true, takesFile: false, choices: ['fast', 'slow'], help: '' };
     const commands: Completed[] = [{ name: 'serve', summary: '', options: [option], words: [], services: false }];
-    expect(complete('regctl serve --mode ', { script: bashScript(commands) }).words).toEqual(['fast', 'slow']);
-    expect(complete('regctl serve --mode s', { script: bashScript(commands) }).words).toEqual(['slow']);
+    expect(complete('regctl serve --mode ', { script: scriptFor('bash', commands) }).words).toEqual(['fast', 'slow']);
+    expect(complete('regctl serve --mode s', { script: scriptFor('bash', commands) }).words).toEqual(['slow']);
+  });
+
+  it('offers choices also in one word with the flag, of which bash replaces what follows the sign', () => {
+    expect(complete('regctl serve --storage=').words).toEqual(['disk', 'memory']);
+    expect(complete('regctl serve --storage=m').words).toEqual(['memory']);
+    expect(complete('regctl query --instance=', { services: ['web'] })).toEqual({ words: [], asked: [] });
+  });
+
+  it('goes on in a name whose spaces were typed with backslashes', () => {
+    const services = ['two words', 'two worlds', 'two'];
+    expect(complete('regctl query two\\ wor', { services }).words).toEqual(['two\\ words', 'two\\ worlds']);
+    expect(complete('regctl query two\\ ', { services }).words).toEqual(['two\\ words', 'two\\ worlds']);
   });
 
   it('offers nothing of its own for the value of a flag', () => {
@@ -133,8 +150,8 @@ describe('the other scripts', () => {
   it('quote what they are given', () => {
     const option = { names: ['-x', '--xyz'], takesValue: false, takesFile: false, choices: [], help: "it's $HOME \\" };
     const commands: Completed[] = [{ name: '', summary: '', options: [option], words: [], services: false }];
-    expect(fishScript(commands)).toContain("-s x -l xyz -d 'it\\'s $HOME \\\\'");
-    expect(zshScript(commands)).not.toContain('$HOME');
+    expect(scriptFor('fish', commands)).toContain("-s x -l xyz -d 'it\\'s $HOME \\\\'");
+    expect(scriptFor('zsh', commands)).not.toContain('$HOME');
   });
 });
 
@@ -149,6 +166,16 @@ describe('the services that completion asks for', () => {
       await regctl(['register', ...args, '--addr', addr]);
     }
     expect(await regctl(['__services', '--addr', addr])).toEqual({ code: 0, out: 'db\nweb\n', err: '' });
+  });
+
+  it('are written as they are, without those that a terminal would act upon', async () => {
+    const { addr } = await startServer();
+    const client = connect(addr);
+    for (const key of ['two words', '$(x)', '\u6570', 'a\u202eb', 'a\u200bb']) {
+      await client.request('register', { key, values: 1 });
+    }
+    await client.close();
+    expect((await regctl(['__services', '--addr', addr])).out).toBe('$(x)\ntwo words\n\u6570\n');
   });
 
   it('are none, silently, where there is no registry', async () => {

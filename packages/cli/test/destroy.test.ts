@@ -30,10 +30,33 @@ describe('regctl destroy', () => {
 
   it('ends a named instance', async () => {
     const destroy = await withInstances('', 'a');
-    expect(await destroy('--instance', 'a')).toBe('destroyed web/a\n1 instance of web remains\n');
     expect(await destroy('--instance', 'a')).toBe(
-      'nothing to destroy: web has no instance a\n1 instance of web remains\n',
+      'destroyed web/a\n1 instance of web remains: regctl query web shows it\n',
     );
+    expect(await destroy('--instance', 'a')).toBe(
+      'nothing to destroy: web has no instance a\n1 instance of web remains: regctl query web shows it\n',
+    );
+  });
+
+  it('says how to see what remains beside a named instance', async () => {
+    const destroy = await withInstances('a', 'b');
+    expect(await destroy('--instance', 'zz')).toBe(
+      'nothing to destroy: web has no instance zz\n2 instances of web remain: regctl query web shows them\n',
+    );
+  });
+
+  it.each([[['all']], [['all', '--all']]])('does not end everything, and says what it can end: %j', async (args) => {
+    const regctl = await session();
+    const { code, out, err } = await regctl('destroy', ...args);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain('regctl destroy <key> --all');
+  });
+
+  it('takes no instance for all of them but by --all', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', 'a:1');
+    expect((await regctl('destroy', 'web', '--instance', '*')).code).toBe(2);
+    expect((await regctl('query', 'web')).code).toBe(0);
   });
 
   it('ends all', async () => {

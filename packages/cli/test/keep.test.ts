@@ -1,7 +1,8 @@
+import { createServer, type Server } from 'node:net';
 import { connect } from '@reg/client';
-import { systemClock } from '@reg/protocol';
+import { type Endpoint, formatEndpoint, systemClock } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { resolveAddress } from '../src/address.js';
 import { register } from '../src/commands/register.js';
 import type { Context } from '../src/context.js';
@@ -17,8 +18,11 @@ interface Kept {
   readonly ended: Promise<void>;
 }
 
-/** Keeps `web/w1` registered with a ttl of 10 s, and returns when it is. */
-async function keep(addr: string, args: readonly string[] = []): Promise<Kept> {
+interface Surroundings extends Omit<Kept, 'ended'> {
+  readonly context: Context;
+}
+
+function surroundings(addr: string, args: readonly string[] = []): Surroundings {
   const controller = new AbortController();
   const clock = new ManualClock();
   const [stdout, stderr] = [screen(), screen()];
@@ -28,11 +32,24 @@ async function keep(addr: string, args: readonly string[] = []): Promise<Kept> {
     output: new Output({ env: {}, stdout, stderr, interruption: () => controller.signal }, args),
     clock: systemClock,
     signal: controller.signal,
-    connect: (options) => connect(address.endpoint, { ...options, clock }),
+    // Without chance the first heartbeat comes at a third of the ttl.
+    connect: (options) => connect(address.endpoint, { ...options, clock, random: () => 0 }),
   };
+  return { stdout, stderr, clock, context, interrupt: () => controller.abort() };
+}
+
+/** Keeps `web/w1` registered with a ttl of 10 s, and returns when it is. */
+async function keep(addr: string, args: readonly string[] = []): Promise<Kept> {
+  const { context, ...kept } = surroundings(addr, args);
   const ended = register({ key: 'web', values: 'a:1', instance: 'w1', ttl: '10', keep: true }, context);
-  await vi.waitFor(() => expect(stdout.text).not.toBe(''));
-  return { stdout, stderr, clock, interrupt: () => controller.abort(), ended };
+  await vi.waitFor(() => expect(kept.stdout.text).not.toBe(''));
+  return { ...kept, ended };
+}
+
+function endpointOf(server: Server): Endpoint {
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('the server has no port');
+  return { host: address.address, port: address.port };
 }
 
 describe('regctl register --keep', () => {
@@ -112,6 +129,24 @@ describe('regctl register --keep', () => {
     const { code, err } = await regctl(['register', 'all', 'a:1', '--keep', '--addr', addr]);
     expect(code).toBe(2);
     expect(err).toContain('reserved');
+  });
+
+  it('takes no second timeout where the first was in vain', async () => {
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void silent.close());
+    const connected = new Promise<void>((resolve) => {
+      silent.once('connection', (socket) => {
+        onTestFinished(() => void socket.destroy());
+        socket.once('data', () => resolve());
+      });
+    });
+    const { clock, context } = surroundings(formatEndpoint(endpointOf(silent)));
+    const ended = register({ key: 'web', values: 'a:1', keep: true }, context);
+    const failed = expect(ended).rejects.toMatchObject({ code: 'timed_out' });
+    await connected;
+    clock.advance(5000);
+    await failed;
   });
 
   it('can be interrupted while it waits for a registry', async () => {

@@ -103,14 +103,11 @@ describe('regctl query', () => {
 
   it('fails where nothing is registered under the name', async () => {
     const regctl = await session();
-    expect(await regctl('query', 'redis')).toEqual({
-      code: 3,
-      out: '',
-      err: 'error: nothing is registered as redis\n',
-    });
+    const message = 'nothing is registered as redis. All names are shown by: regctl query all';
+    expect(await regctl('query', 'redis')).toEqual({ code: 3, out: '', err: `error: ${message}\n` });
     const { code, out, err } = await regctl('query', 'redis', '--json');
     expect({ code, out }).toEqual({ code: 3, out: '' });
-    expect(JSON.parse(err)).toEqual({ error: { code: 'not_found', message: 'nothing is registered as redis' } });
+    expect(JSON.parse(err)).toEqual({ error: { code: 'not_found', message } });
   });
 
   it('fails where the service has no such instance', async () => {
@@ -142,6 +139,36 @@ describe('regctl query', () => {
     const { out } = await regctl(['query', 'all', '--json', '--addr', addr]);
     const found = JSON.parse(out).services.map(({ key }: InstanceRecord) => key);
     expect(found).toEqual(names.sort());
+  });
+
+  it.each([20, 40, 80, 120])('is no wider than a terminal of %d columns, in detail too', async (columns) => {
+    const { addr } = await startServer();
+    const labels = ['--tag', 'v2', '--meta', `zone=${'z'.repeat(100)}`];
+    const name = 'payments-service-with-a-long-name';
+    await regctl(['register', name, 'x'.repeat(100), '--instance', 'i'.repeat(100), ...labels, '--addr', addr]);
+    for (const flags of [[], ['--detail']]) {
+      const stdout = screen(true, columns);
+      await regctl(['query', 'all', ...flags, '--addr', addr, '--no-color'], { stdout });
+      for (const line of stdout.text.split('\n')) expect(line.length).toBeLessThanOrEqual(columns);
+    }
+  });
+
+  it('takes a terminal that says it has no columns for one of 80', async () => {
+    const { addr } = await startServer();
+    await regctl(['register', 'web', 'a:1', '--addr', addr]);
+    const stdout = screen(true, 0);
+    await regctl(['query', 'web', '--addr', addr, '--no-color'], { stdout });
+    expect(stdout.text).toContain('web      -         a:1    30s');
+  });
+
+  it('makes no other line longer for a long name in a pipe', async () => {
+    const regctl = await session();
+    await regctl('register', 'n'.repeat(255), '1', '--instance', 'i'.repeat(255));
+    await regctl('register', 'web', '2');
+    const { out } = await regctl('query', 'all');
+    const [titles = '', long, short = ''] = out.split('\n');
+    expect(long).toContain(`${'n'.repeat(255)}  ${'i'.repeat(255)}`);
+    expect(Math.max(titles.length, short.length)).toBeLessThan(200);
   });
 
   it('shows nothing raw that a terminal would act upon', async () => {

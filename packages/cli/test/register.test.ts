@@ -90,7 +90,9 @@ describe('regctl register', () => {
     [['--meta', 'zone'], 'usage', '--meta'],
     [['--meta', '=x'], 'usage', '--meta'],
     [['--weight', '1.5'], 'usage', '--weight'],
-    [['--weight', '65536'], 'bad_request', 'weight'],
+    [['--weight', '65536'], 'bad_request', '--weight must be'],
+    [['--tag', 't'.repeat(300)], 'too_many_tags', '--tag must be'],
+    [['--instance', 'a/b'], 'invalid_name', '--instance must be of 1 to 255 bytes, without "/"'],
     [['--json-value'], 'usage', '--json-value'],
     [['--instance', '*'], 'reserved_name', '"*"'],
   ])('refuses %j as %s', async (flags, code, named) => {
@@ -99,6 +101,15 @@ describe('regctl register', () => {
     const { error } = JSON.parse(err);
     expect({ exit, out, code: error.code }).toEqual({ exit: 2, out: '', code });
     expect(error.message).toContain(named);
+  });
+
+  it.each(['', 'a/b', 'a\nb', 'n'.repeat(256)])('refuses %j as the name of a service, in plain words', async (key) => {
+    const regctl = await session();
+    const { code, err } = await regctl('register', key, 'a:1');
+    expect(code).toBe(2);
+    expect(err).toMatch(
+      /^error: the name of a service must be of 1 to 255 bytes, without "\/" and control characters, not ".{0,40}"\n$/,
+    );
   });
 
   it('refuses a number that JSON cannot carry on', async () => {

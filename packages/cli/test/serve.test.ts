@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, defaultConfig, type Ready } from '@reg/server';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { isLoopback, serve } from '../src/commands/serve.js';
+import { isLoopback } from '../src/address.js';
+import { serve } from '../src/commands/serve.js';
 import { Output } from '../src/output.js';
 import { type Finished, regctl, screen } from './regctl.js';
 
@@ -107,6 +108,14 @@ describe('regctl serve', () => {
   ])('takes %s for loopback: %s', (host, loopback) => {
     expect(isLoopback(host)).toBe(loopback);
   });
+});
+
+it('tells each choice and each default of an option once', async () => {
+  const { out } = await regctl(['serve', '--help']);
+  expect(out).not.toMatch(/choices:|default:/);
+  const text = out.replace(/\s+/g, ' ');
+  expect(text).toContain('(env REG_PORT, default 6734)');
+  expect(text).toContain('(one of disk, memory; env REG_STORAGE, default disk)');
 });
 
 describe('the configuration of regctl serve', () => {

@@ -1,6 +1,18 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cut, layOut, plain, widthOf } from '../src/table.js';
+
+/** How many UTF-16 units were measured. */
+const measured = vi.hoisted(() => ({ units: 0 }));
+
+vi.mock('string-width', async (original) => {
+  const { default: stringWidth } = await original<typeof import('string-width')>();
+  const counting = (text: string) => {
+    measured.units += text.length;
+    return stringWidth(text);
+  };
+  return { default: counting };
+});
 
 /** Text of the kinds that are hard to measure. */
 const text = fc.oneof(
@@ -119,6 +131,26 @@ describe('a table', () => {
     expect(first).toContain(`${long}  30s`);
     expect(titles.length).toBeLessThan(100);
     expect(second.length).toBeLessThan(100);
+  });
+
+  it.each([
+    ['one character that is not ASCII', `\u00e9${'x'.repeat(60_000)}`],
+    ['wide characters', '\u6570'.repeat(60_000)],
+    ['one character with many marks', `a${'\u0301'.repeat(60_000)}`],
+    ['joiners', `a${'\u200d'.repeat(60_000)}b`],
+  ])('measures no more of a cell than can be shown: %s', (_, cell) => {
+    const rows = [['a', cell, '30s']];
+    for (const width of [80, undefined]) {
+      measured.units = 0;
+      layOut({ columns, rows }, width);
+      expect(measured.units).toBeLessThan(5000);
+    }
+  });
+
+  it('takes what is too much from the widest column first', () => {
+    const flexible = columns.map((column) => ({ ...column, flexible: true }));
+    const rows = [['payments', 'x'.repeat(60), '30s']];
+    expect(layOut({ columns: flexible, rows }, 40)[1]).toBe(`payments  ${'x'.repeat(24)}\u2026  30s`);
   });
 
   it('is its titles where there are no rows', () => {

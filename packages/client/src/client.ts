@@ -9,7 +9,6 @@ import {
   type HelloReply,
   type Json,
   type Labels,
-  parseEndpoint,
   type QueryMessage,
   type QueryReply,
   type ReplyOf,
@@ -20,10 +19,11 @@ import {
 import { checkIdentity, makeContent } from './content.js';
 import { ClosedError, captureTrace } from './errors.js';
 import { Link } from './link.js';
-import { type ClientOptions, checkDelay, resolveOptions, type Settings } from './options.js';
+import { type ClientOptions, checkDelay, resolveEndpoint, resolveOptions, type Settings } from './options.js';
 import { Registration } from './registration.js';
 import { MAX_DELAY } from './schedule.js';
-import { encodeLine } from './wire.js';
+import { checkSignal } from './wait.js';
+import { encodeLine, REPEATABLE } from './wire.js';
 
 export interface RequestOptions {
   /** Gives the request up; it then rejects with `aborted`. */
@@ -64,7 +64,7 @@ export interface ClientEvents {
  * @throws {RegistryError} `bad_endpoint` or `bad_config`
  */
 export function connect(endpoint: string | Endpoint, options: ClientOptions = {}): Client {
-  return new Client(typeof endpoint === 'string' ? parseEndpoint(endpoint) : endpoint, resolveOptions(options));
+  return new Client(resolveEndpoint(endpoint), resolveOptions(options));
 }
 
 export class Client extends EventEmitter<ClientEvents> {
@@ -97,9 +97,10 @@ export class Client extends EventEmitter<ClientEvents> {
   async register(key: string, values: Json, options: RegisterOptions = {}): Promise<Registration> {
     const trace = captureTrace();
     this.#checkOpen();
+    checkSignal(options.signal);
     const instance = options.instance === undefined ? makeInstanceId() : options.instance;
     const identity = checkIdentity(key, instance, options.ttl);
-    const content = makeContent(identity, values, options, 1);
+    const content = makeContent(identity, values, options);
     const registration = new Registration(identity, content, this.#link, (ended) => this.#registrations.delete(ended));
     this.#registrations.add(registration);
     if (options.background) Registration.start(registration);
@@ -141,14 +142,14 @@ export class Client extends EventEmitter<ClientEvents> {
   ): Promise<ReplyOf<C>> {
     const trace = captureTrace();
     this.#checkOpen();
-    const { requestTimeout } = this.#settings;
-    const timeout = options.timeout === undefined ? requestTimeout : checkDelay(options.timeout, 'timeout');
+    const { signal, timeout = this.#settings.requestTimeout } = options;
+    checkSignal(signal);
     const call = this.#link.call(type, encodeLine(type, message), {
-      timeout,
-      // A caller in a hurry says nothing about the connection.
-      patience: Math.max(timeout, requestTimeout),
+      timeout: checkDelay(timeout, 'timeout'),
       keepsAlive: true,
-      signal: options.signal,
+      repeatable: REPEATABLE[type],
+      bounded: true,
+      signal,
       trace,
     });
     return call.result;
@@ -177,14 +178,8 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** Replies come in order: when the last thing asked is answered, so is everything before it. */
   async #drain(): Promise<void> {
-    const { requestTimeout } = this.#settings;
-    await this.#link.call('ping', encodeLine('ping', {}), {
-      timeout: requestTimeout,
-      patience: requestTimeout,
-      keepsAlive: true,
-      signal: undefined,
-      trace: undefined,
-    }).result;
+    const { requestTimeout: timeout } = this.#settings;
+    await this.#link.call('ping', encodeLine('ping', {}), { timeout, keepsAlive: true, repeatable: true }).result;
   }
 
   #checkOpen(): void {

@@ -5,11 +5,11 @@
 
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Clock, DEFAULT_LIMITS, LineReader, type Timer, TOO_LONG } from '@reg/protocol';
+import { type Clock, LineReader, MAX_REPLY_BYTES, type Timer, TOO_LONG } from '@reg/protocol';
 import { ReplyError, TimeoutError } from './errors.js';
 import { parseReply, type Reply } from './wire.js';
 
-/** Who is told; each call is made on a turn of its own stream, `closed` once and last. */
+/** Who is told; `closed` once and last, and within the call of `close` where that is what ends it. */
 export interface ConnectionHandler {
   opened(): void;
   replied(reply: Reply): void;
@@ -18,14 +18,11 @@ export interface ConnectionHandler {
   closed(error: Error): void;
 }
 
-/** Longest line that is taken. Four times a daemon's own default, since that can be configured. */
-const MAX_LINE_BYTES = 4 * DEFAULT_LIMITS.maxReplyBytes;
-
 export class Connection {
   readonly #stream: Duplex;
   readonly #handler: ConnectionHandler;
   readonly #clock: Clock;
-  readonly #lines = new LineReader(MAX_LINE_BYTES);
+  readonly #lines = new LineReader(MAX_REPLY_BYTES);
   #connecting: Timer | undefined;
   #heardAt: number;
   #full = false;
@@ -104,7 +101,7 @@ export class Connection {
   #take(line: Buffer | typeof TOO_LONG): void {
     let reply: Reply | undefined;
     try {
-      if (line === TOO_LONG) throw new ReplyError('bad_reply', `the daemon sent a line over ${MAX_LINE_BYTES} bytes`);
+      if (line === TOO_LONG) throw new ReplyError('bad_reply', `the daemon sent a line over ${MAX_REPLY_BYTES} bytes`);
       reply = parseReply(line);
     } catch (error) {
       this.close(error instanceof Error ? error : new Error(String(error)));

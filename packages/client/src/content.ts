@@ -15,6 +15,8 @@ export interface Content {
   /** Counts up from one content of a registration to the next. */
   readonly version: number;
   readonly labels: Labels;
+  /** Which of the labels it is to change; the others it has from the content before it. */
+  readonly changes: Labels;
   /** The whole register request. */
   readonly line: string;
 }
@@ -28,28 +30,48 @@ export function checkIdentity(key: string, instance: string | null, ttl: Timeout
   };
 }
 
+/** What the next content of a registration has from those before it. */
+export interface Basis {
+  readonly version: number;
+  /** It keeps those that it does not change. */
+  readonly labels: Labels;
+  /** Changes that were not sent yet: they go out, and may be refused, with its own. */
+  readonly unsent: Labels;
+}
+
+const FIRST: Basis = { version: 1, labels: {}, unsent: {} };
+
 /**
  * Values and labels are copied: what the caller does to them later changes nothing. Whether they are within
  * the daemon's limits, the daemon says.
  *
  * @throws {RegistryError} `bad_request` where JSON cannot say it.
  */
-export function makeContent(identity: Identity, values: Json, labels: Labels, version: number): Content {
+export function makeContent(identity: Identity, values: Json, changed: Labels, basis: Basis = FIRST): Content {
   if (values === undefined) throw new RegistryError('bad_request', '"values" is missing');
   const { key, instance, ttl } = identity;
+  const { version, unsent } = basis;
+  const changes = { ...unsent, ...copyLabels(changed) };
+  const labels = { ...basis.labels, ...changes };
+  const message = { key, instance: instance ?? undefined, values, timeout: ttl, ...labels };
+  return { version, labels, changes, line: encodeLine('register', message) };
+}
+
+/** The same content with its changes made to other labels. */
+export function rebase({ version, changes, line }: Content, onto: Labels): Content {
+  const labels = { ...onto, ...changes };
   const { tags, meta, weight } = labels;
-  const message = { key, instance: instance ?? undefined, values, timeout: ttl, tags, meta, weight };
-  const line = encodeLine('register', message);
-  return { version, labels: structuredClone(pickLabels(labels)), line };
+  // What is not there any more has to go from the line too.
+  const message = { ...JSON.parse(line), tags, meta, weight };
+  return { version, labels, changes, line: encodeLine('register', message) };
 }
 
-/** The labels of `changes`, and of `labels` where `changes` says nothing. */
-export function mergeLabels(labels: Labels, changes: Labels): Labels {
-  return { ...labels, ...pickLabels(changes) };
-}
-
-function pickLabels({ tags, meta, weight }: Labels): Labels {
-  return { ...(tags && { tags }), ...(meta && { meta }), ...(weight !== undefined && { weight }) };
+function copyLabels({ tags, meta, weight }: Labels): Labels {
+  try {
+    return structuredClone({ ...(tags && { tags }), ...(meta && { meta }), ...(weight !== undefined && { weight }) });
+  } catch (cause) {
+    throw new RegistryError('bad_request', 'the labels hold what JSON cannot say', { cause });
+  }
 }
 
 /** The request that ends it. */

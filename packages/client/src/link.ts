@@ -73,6 +73,7 @@ export class Link {
 
   leave(user: LinkUser): void {
     this.#users.delete(user);
+    this.#dropUnwanted();
   }
 
   /** Sees to it that a connection comes. */
@@ -84,7 +85,7 @@ export class Link {
   call<C extends CommandType>(type: C, line: string, options: CallOptions): Call<C> {
     const call = new Call(type, line, options);
     if (this.#state.name === 'ended') call.reject(new ClosedError('the client is closed'));
-    else if (this.#requests.size >= this.settings.maxQueue) call.reject(new QueueFullError(this.settings.maxQueue));
+    else if (this.#isFullFor(call)) call.reject(new QueueFullError(this.settings.maxQueue));
     else this.#add(call);
     return call;
   }
@@ -93,6 +94,7 @@ export class Link {
   cancel(call: Call, error: AbortError | ClosedError): void {
     this.#requests.drop(call);
     call.reject(error);
+    this.#dropUnwanted();
   }
 
   /** What somebody is told who waited `ms` for a daemon in vain. */
@@ -103,11 +105,12 @@ export class Link {
 
   /** Ends it for good: what is still pending fails with `closed`, and the owner is told nothing more. */
   end(): void {
-    const state = this.#state;
-    this.#state = ENDED;
-    if ('timer' in state) state.timer.cancel();
-    if ('connection' in state) state.connection.close(new ClosedError());
+    this.#abandon(ENDED);
     this.#requests.failAll(() => new ClosedError('the client was closed before the reply'));
+  }
+
+  #isFullFor(call: Call): boolean {
+    return call.options.bounded === true && this.#requests.bounded >= this.settings.maxQueue;
   }
 
   #add(call: Call): void {
@@ -123,11 +126,14 @@ export class Link {
   }
 
   #overdue(call: Call): void {
-    const { timeout, patience } = call.options;
+    const { timeout } = call.options;
+    // A caller in a hurry says nothing about the connection.
+    const { patience = Math.max(timeout, this.settings.requestTimeout) } = call.options;
     const error =
       call.sentAt === undefined ? this.overdueError(timeout) : new TimeoutError(`no reply within ${timeout} ms`);
     this.#requests.drop(call);
     call.reject(error);
+    this.#dropUnwanted();
     if (this.#state.name !== 'open') return;
     const silence = this.#silence(this.#state.connection);
     if (silence + TIMER_SLACK >= patience) {
@@ -170,7 +176,10 @@ export class Link {
         else this.#failures = 0;
       },
       drained: () => this.#flush(),
-      closed: (error) => this.#closed(error),
+      closed: (error) => {
+        // Otherwise it was abandoned.
+        if ('connection' in this.#state) this.#closed(error);
+      },
     };
     const { dial, clock, connectTimeout } = this.settings;
     let connection: Connection;
@@ -192,7 +201,6 @@ export class Link {
   }
 
   #closed(error: Error): void {
-    if (this.#state.name === 'ended') return;
     const wasOpen = this.#state.name === 'open';
     this.#state = IDLE;
     this.#lastError = error;
@@ -223,6 +231,19 @@ export class Link {
       wasOpen ? ConnectionError.lost(this.#endpoint, error) : ConnectionError.failed(this.#endpoint, error);
     this.#requests.failWaiting(makeError);
     for (const user of this.#users) user.gaveUp(makeError);
+  }
+
+  /** Node keeps a process for as long as a dial takes, whoever wants it: it must not go on for nobody. */
+  #dropUnwanted(): void {
+    if (this.#state.name === 'dialling' && !this.#wanted()) this.#abandon(IDLE);
+  }
+
+  /** Lets go of what there is, without a word to anybody. */
+  #abandon(next: State): void {
+    const state = this.#state;
+    this.#state = next;
+    if ('timer' in state) state.timer.cancel();
+    if ('connection' in state) state.connection.close(new ClosedError());
   }
 
   #wanted(): boolean {

@@ -1,6 +1,6 @@
 import { connect as connectSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Clock, type Endpoint, RegistryError, systemClock } from '@reg/protocol';
+import { type Clock, type Endpoint, parseEndpoint, RegistryError, systemClock } from '@reg/protocol';
 import { type Backoff, DEFAULT_BACKOFF, MAX_DELAY } from './schedule.js';
 
 export interface ClientOptions {
@@ -11,7 +11,10 @@ export interface ClientOptions {
   readonly requestTimeout?: number;
   /** How long one attempt to connect may take, in ms; 3000. */
   readonly connectTimeout?: number;
-  /** How many requests may wait or be in flight, 10,000; more are rejected with `queue_full`. */
+  /**
+   * How many requests may wait or be in flight, 10,000; more are rejected with `queue_full`. What the client
+   * sends for its registrations does not count.
+   */
   readonly maxQueue?: number;
   /** Whether the process stays until `close()`. Otherwise only a pending request of the caller's keeps it. */
   readonly keepProcessAlive?: boolean;
@@ -31,6 +34,14 @@ export interface ClientOptions {
 /** The options with nothing left out. */
 export interface Settings extends Required<ClientOptions> {
   readonly reconnect: Backoff | false;
+}
+
+/** @throws {RegistryError} `bad_endpoint` */
+export function resolveEndpoint(endpoint: string | Endpoint): Endpoint {
+  if (typeof endpoint === 'string') return parseEndpoint(endpoint);
+  const { host, port } = endpoint;
+  if (typeof host === 'string' && host !== '' && Number.isInteger(port) && port > 0 && port <= 65_535) return endpoint;
+  throw new RegistryError('bad_endpoint', '"host" must be a name or an address, "port" a number from 1 to 65535');
 }
 
 /** @throws {RegistryError} `bad_config` */

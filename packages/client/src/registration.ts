@@ -2,12 +2,13 @@
 
 import { EventEmitter } from 'node:events';
 import { type Json, type Labels, type RegisterReply, type RegistryError, type Timer, timeoutToMs } from '@reg/protocol';
-import { type Content, destroyLine, type Identity, makeContent, mergeLabels } from './content.js';
-import { ClosedError, ConnectionError, captureTrace, type Trace } from './errors.js';
+import { type Content, destroyLine, type Identity, makeContent } from './content.js';
+import { ClosedError, captureTrace, type Trace } from './errors.js';
 import type { Link } from './link.js';
 import { Renewals } from './renewals.js';
+import type { CallOptions } from './requests.js';
 import { MAX_DELAY } from './schedule.js';
-import { afterReading } from './wait.js';
+import { afterReading, checkSignal } from './wait.js';
 
 export type RegistrationState = 'pending' | 'registered' | 'lost' | 'closed';
 
@@ -52,19 +53,14 @@ const PENDING: Phase = { name: 'pending' };
 const REGISTERED: Phase = { name: 'registered' };
 const CLOSED: Phase = { name: 'closed' };
 
-/** What the last confirmed renewal was answered, and when it was sent, by the monotonic clock. */
-interface Confirmed {
-  readonly reply: RegisterReply;
-  readonly sentAt: number;
-}
-
 export class Registration extends EventEmitter<RegistrationEvents> {
   readonly #identity: Identity;
   readonly #link: Link;
   readonly #renewals: Renewals;
   readonly #onEnd: (registration: Registration) => void;
   #phase: Phase = PENDING;
-  #confirmed: Confirmed | undefined;
+  /** To the last confirmed renewal. */
+  #reply: RegisterReply | undefined;
   #expiry: Timer | undefined;
   #closing: Promise<void> = Promise.resolve();
 
@@ -75,7 +71,7 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     this.#link = link;
     this.#onEnd = onEnd;
     this.#renewals = new Renewals(content, timeoutToMs(identity.ttl), link, {
-      confirmed: (reply, sentAt) => this.#confirm({ reply, sentAt }),
+      confirmed: (reply, before) => this.#confirm(reply, before),
       refused: (error) => this.#refuse(error),
     });
   }
@@ -93,7 +89,7 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     } catch (error) {
       // The registry may have it all the same. Nobody waits for this, and it may fail: the ttl remains.
       if (registration.state !== 'closed' && registration.#end()) {
-        registration.#destroy(false, undefined).catch(() => {});
+        registration.#destroy({}).catch(() => {});
       }
       throw error;
     }
@@ -114,12 +110,12 @@ export class Registration extends EventEmitter<RegistrationEvents> {
 
   /** Of its last change, as the registry last said; `undefined` while pending. */
   get revision(): number | undefined {
-    return this.#confirmed?.reply.revision;
+    return this.#reply?.revision;
   }
 
   /** Revision of its first registration; another one is another life. `undefined` while pending. */
   get generation(): number | undefined {
-    return this.#confirmed?.reply.generation;
+    return this.#reply?.generation;
   }
 
   /** Why the last renewal failed; `undefined` where it did not. */
@@ -128,8 +124,9 @@ export class Registration extends EventEmitter<RegistrationEvents> {
   }
 
   /**
-   * Changes what is registered; labels that are not given stay. Resolves when the registry holds it, or a later
-   * update. A refused update is taken back. After any other error the new content stays, and goes out with
+   * Changes what is registered; labels that are not given stay, and a weight can be changed but not taken away.
+   * Resolves when the registry holds it, or a later update. A refused update is taken back, and so are those
+   * that waited to be sent with it. After any other error the new content stays, and goes out with
    * the next renewal.
    *
    * @throws {RegistryError} as `Client.register` does, and `closed`.
@@ -137,8 +134,8 @@ export class Registration extends EventEmitter<RegistrationEvents> {
   async update(values: Json, options: UpdateOptions = {}): Promise<void> {
     const trace = captureTrace();
     if (this.state === 'closed') throw new ClosedError('the registration is closed');
-    const { content, nextVersion } = this.#renewals;
-    this.#renewals.set(makeContent(this.#identity, values, mergeLabels(content.labels, options), nextVersion));
+    checkSignal(options.signal);
+    this.#renewals.set(makeContent(this.#identity, values, options, this.#renewals.basis));
     await this.#renewals.settled(options.signal, trace);
   }
 
@@ -147,7 +144,8 @@ export class Registration extends EventEmitter<RegistrationEvents> {
    * `requestTimeout`; its ttl then ends it.
    */
   close(): Promise<void> {
-    if (this.state !== 'closed' && this.#end()) this.#closing = this.#destroy(true, captureTrace());
+    if (this.state !== 'closed' && this.#end())
+      this.#closing = this.#destroy({ keepsAlive: true, trace: captureTrace() });
     return this.#closing;
   }
 
@@ -160,18 +158,17 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     return this.close();
   }
 
-  #confirm(confirmed: Confirmed): void {
-    const before = this.#confirmed;
-    this.#confirmed = confirmed;
+  #confirm(reply: RegisterReply, before: number | undefined): void {
+    const known = this.#reply?.generation;
+    this.#reply = reply;
     this.#watchExpiry();
-    if (!before) {
+    if (before === undefined) {
       this.#phase = REGISTERED;
       this.emit('registered');
       return;
     }
-    const { result, generation } = confirmed.reply;
-    const forgotten = result === 'registered' || generation !== before.reply.generation;
-    if (forgotten && this.state === 'registered') this.#lose('forgotten', before.sentAt);
+    const forgotten = reply.result === 'registered' || reply.generation !== known;
+    if (forgotten && this.state === 'registered') this.#lose('forgotten', before);
     this.#recover();
   }
 
@@ -196,17 +193,12 @@ export class Registration extends EventEmitter<RegistrationEvents> {
 
   #watchExpiry(): void {
     this.#expiry?.cancel();
-    const left = this.#left();
+    const { left } = this.#renewals;
     if (left === Number.POSITIVE_INFINITY) return;
     this.#expiry = afterReading(this.#link.settings.clock, Math.min(Math.max(0, left), MAX_DELAY), () => {
-      if (this.#left() > 0) this.#watchExpiry();
-      else if (this.state === 'registered') this.#lose('expired', this.#now() + this.#left());
+      if (this.#renewals.left > 0) this.#watchExpiry();
+      else if (this.state === 'registered') this.#lose('expired', this.#now() + this.#renewals.left);
     });
-  }
-
-  /** ms of the ttl that are left, by this process's clock; below 0 where it is over. */
-  #left(): number {
-    return (this.#confirmed?.sentAt ?? 0) + timeoutToMs(this.#identity.ttl) - this.#now();
   }
 
   #now(): number {
@@ -222,29 +214,10 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     return exposed;
   }
 
-  /**
-   * A destruction is not sent again where its reply was lost, but this one is: it destroys nothing but what
-   * this registration wanted gone.
-   */
-  async #destroy(keepsAlive: boolean, trace: Trace | undefined): Promise<void> {
-    const { requestTimeout } = this.#link.settings;
+  /** Repeatable, as a destruction is not otherwise: it ends nothing but what this registration wanted gone. */
+  async #destroy(options: Pick<CallOptions, 'keepsAlive' | 'trace'>): Promise<void> {
+    const { requestTimeout: timeout } = this.#link.settings;
     const line = destroyLine(this.#identity);
-    const end = this.#now() + requestTimeout;
-    for (;;) {
-      const options = {
-        timeout: Math.max(1, end - this.#now()),
-        patience: requestTimeout,
-        keepsAlive,
-        signal: undefined,
-        trace,
-      };
-      try {
-        await this.#link.call('destruction', line, options).result;
-        return;
-      } catch (error) {
-        if (!(error instanceof ConnectionError) || error.code !== 'connection_lost') throw error;
-        if (!this.#link.settings.reconnect || this.#now() >= end) throw error;
-      }
-    }
+    await this.#link.call('destruction', line, { ...options, timeout, repeatable: true }).result;
   }
 }

@@ -6,13 +6,14 @@
  */
 
 import { type RegisterReply, RegistryError, type Timer } from '@reg/protocol';
-import type { Content } from './content.js';
+import { type Basis, type Content, rebase } from './content.js';
 import { ClosedError, type ConnectionError, ReplyError, type Trace } from './errors.js';
 import type { Link, LinkUser } from './link.js';
 import type { Call } from './requests.js';
 import {
   backoffDelay,
   DEFAULT_BACKOFF,
+  firstHeartbeatDelay,
   heartbeatDelay,
   heartbeatPatience,
   retryDelay,
@@ -22,8 +23,8 @@ import { Wait } from './wait.js';
 
 /** Who is told; called last, when the next renewal is seen to. */
 export interface RenewalsOwner {
-  /** @param sentAt when the confirmed renewal was sent, by the monotonic clock. */
-  confirmed(reply: RegisterReply, sentAt: number): void;
+  /** @param before when the confirmed renewal before this was sent, by the monotonic clock; `undefined` at first. */
+  confirmed(reply: RegisterReply, before: number | undefined): void;
   /** The registry does not take what it is to hold, and will not take it unchanged. */
   refused(error: RegistryError): void;
 }
@@ -36,11 +37,13 @@ export class Renewals implements LinkUser {
   #content: Content;
   #accepted: Content | undefined;
   #versions: number;
-  #inFlight: Call<'register'> | undefined;
+  #inFlight: { readonly call: Call<'register'>; readonly content: Content } | undefined;
   #timer: Timer | undefined;
   /** When the last renewal was made, and the last confirmed one was sent, by the monotonic clock. */
   #madeAt = 0;
   #confirmedAt: number | undefined;
+  /** Nothing was confirmed yet on the present connection. */
+  #fresh = true;
   /** Failed renewals in a row, and why the last of them did. */
   #failures = 0;
   #error: RegistryError | undefined;
@@ -59,12 +62,17 @@ export class Renewals implements LinkUser {
     link.join(this);
   }
 
-  get content(): Content {
-    return this.#content;
+  /** What the next content is made of. */
+  get basis(): Basis {
+    const { labels, changes } = this.#content;
+    const sent = this.#content === this.#accepted || this.#content === this.#inFlight?.content;
+    return { version: this.#versions + 1, labels, unsent: sent ? {} : changes };
   }
 
-  get nextVersion(): number {
-    return this.#versions + 1;
+  /** ms of the ttl that are left by this process's clock, below 0 where it is over; 0 before it was registered. */
+  get left(): number {
+    if (this.#confirmedAt === undefined) return 0;
+    return this.#confirmedAt + this.#ttl - this.#link.settings.clock.monotonic();
   }
 
   get error(): RegistryError | undefined {
@@ -107,15 +115,15 @@ export class Renewals implements LinkUser {
 
   /** The link has opened. What somebody waits for, or the registry never had, goes out now. */
   connected(): void {
+    this.#fresh = true;
     if (this.#inFlight) return;
     if (this.#confirmedAt === undefined || this.#waits.size > 0) {
       this.renew();
       return;
     }
     const { clock, random } = this.#link.settings;
-    const left = this.#confirmedAt + this.#ttl - clock.monotonic();
     this.#madeAt = clock.monotonic();
-    this.#schedule(spreadDelay(this.#ttl, left, random));
+    this.#schedule(spreadDelay(this.#ttl, this.left, random));
   }
 
   /** The link will not try again by itself. */
@@ -129,8 +137,8 @@ export class Renewals implements LinkUser {
     this.#link.leave(this);
     this.#timer?.cancel();
     this.#failWaits(() => new ClosedError('the registration was closed'), this.#versions);
-    const call = this.#inFlight;
-    if (call) {
+    if (this.#inFlight) {
+      const { call } = this.#inFlight;
       this.#exposed ||= call.sentAt !== undefined;
       this.#link.cancel(call, new ClosedError());
     }
@@ -142,9 +150,8 @@ export class Renewals implements LinkUser {
     const { requestTimeout } = this.#link.settings;
     // Only a heartbeat may judge the connection by the ttl: a change may have to wait for the daemon's disk.
     const patience = content === this.#accepted ? heartbeatPatience(this.#ttl, requestTimeout) : requestTimeout;
-    const options = { timeout: patience, patience, keepsAlive: false, signal: undefined, trace: undefined };
-    const call = this.#link.call('register', content.line, options);
-    this.#inFlight = call;
+    const call = this.#link.call('register', content.line, { timeout: patience, patience });
+    this.#inFlight = { call, content };
     call.result.then(
       (reply) => this.#confirmed(reply, content, call.sentAt ?? this.#madeAt),
       (error) => this.#failed(error, content, call.sentAt !== undefined),
@@ -154,15 +161,16 @@ export class Renewals implements LinkUser {
   #confirmed(reply: RegisterReply, content: Content, sentAt: number): void {
     this.#inFlight = undefined;
     if (this.#ended) return;
+    const before = this.#confirmedAt;
     this.#exposed = true;
     this.#accepted = content;
     this.#confirmedAt = sentAt;
     this.#failures = 0;
     this.#error = undefined;
     this.#resolveWaits(content.version);
-    if (content === this.#content) this.#schedule(heartbeatDelay(this.#ttl, this.#link.settings.random));
+    if (content === this.#content) this.#schedule(this.#heartbeatDelay());
     else this.renew();
-    this.#owner.confirmed(reply, sentAt);
+    this.#owner.confirmed(reply, before);
   }
 
   #failed(reason: unknown, content: Content, sent: boolean): void {
@@ -179,13 +187,22 @@ export class Renewals implements LinkUser {
 
   #refused(error: ReplyError, content: Content): void {
     this.#failWaits(() => error.copy(), content.version);
-    if (content === this.#content && this.#accepted && content !== this.#accepted) this.#content = this.#accepted;
+    if (this.#accepted && content !== this.#accepted) {
+      const { labels } = this.#accepted;
+      this.#content = content === this.#content ? this.#accepted : rebase(this.#content, labels);
+    }
     if (content === this.#content) {
       this.#schedule(retryDelay(this.#ttl, this.#link.settings.random));
       this.#owner.refused(error);
     } else {
       this.renew();
     }
+  }
+
+  #heartbeatDelay(): number {
+    const delay = this.#fresh ? firstHeartbeatDelay : heartbeatDelay;
+    this.#fresh = false;
+    return delay(this.#ttl, this.#link.settings.random);
   }
 
   /** Sooner while somebody waits for the outcome. */

@@ -12,18 +12,24 @@
 import type { CommandType, RegistryError, ReplyOf } from '@reg/protocol';
 import { ReplyError } from './errors.js';
 import { Wait, type WaitOptions } from './wait.js';
-import { isReplyTo, REPEATABLE, type Reply } from './wire.js';
+import { isReplyTo, type Reply } from './wire.js';
 
 export interface CallOptions extends WaitOptions {
-  /** ms of silence after which the connection is taken for dead, when this request is given up. */
-  readonly patience: number;
+  /**
+   * ms of silence after which the connection is taken for dead, when this request is given up. Unless given
+   * it is the client's `requestTimeout`, or the request's own if that is longer.
+   */
+  readonly patience?: number;
+  /** Whether it is sent once more where the connection broke before the reply; otherwise it fails then. */
+  readonly repeatable?: boolean;
+  /** Whether it counts against `maxQueue`. What keeps or ends a registration does not compete for that. */
+  readonly bounded?: boolean;
 }
 
 /** One request and the wait for its reply. */
-export class Call<C extends CommandType = CommandType> extends Wait<ReplyOf<C>> {
+export class Call<C extends CommandType = CommandType> extends Wait<ReplyOf<C>, CallOptions> {
   readonly type: C;
   readonly line: string;
-  readonly options: CallOptions;
   /** When it was written, by the monotonic clock; `undefined` where it waits (again). */
   sentAt: number | undefined;
 
@@ -32,7 +38,6 @@ export class Call<C extends CommandType = CommandType> extends Wait<ReplyOf<C>> 
     super(options);
     this.type = type;
     this.line = line;
-    this.options = options;
   }
 
   /** Takes its reply; `false` where that is not of the form that a reply to this request has. */
@@ -50,10 +55,16 @@ const BATCH_LENGTH = 64 * 1024;
 export class Requests {
   #waiting = new Set<Call>();
   #sent = new Fifo<Call>();
+  #bounded = 0;
 
   /** How many wait or are in flight, those included whose reply nobody waits for any more. */
   get size(): number {
     return this.#waiting.size + this.#sent.length;
+  }
+
+  /** How many of them count against `maxQueue`. */
+  get bounded(): number {
+    return this.#bounded;
   }
 
   get waiting(): number {
@@ -67,11 +78,12 @@ export class Requests {
 
   add(call: Call): void {
     this.#waiting.add(call);
+    if (call.options.bounded) this.#bounded += 1;
   }
 
   /** Takes a request out of the queue unless it was sent. */
   drop(call: Call): void {
-    this.#waiting.delete(call);
+    if (this.#waiting.delete(call)) this.#gone(call);
   }
 
   /** Moves what waits to `sent` and gives its text, about `BATCH_LENGTH` of it at most. */
@@ -94,13 +106,13 @@ export class Requests {
     if (!call.answer(reply)) {
       return new ReplyError('bad_reply', `the daemon's reply is not of the form that ${call.type} has`);
     }
-    this.#sent.shift();
+    this.#shift();
     return undefined;
   }
 
   /** Fails the request whose reply could not be read. */
   failOldest(error: RegistryError): void {
-    this.#sent.shift()?.reject(error);
+    this.#shift()?.reject(error);
   }
 
   /**
@@ -108,28 +120,40 @@ export class Requests {
    * what the rest fails with.
    */
   disconnected(makeError: () => RegistryError): void {
-    const again = new Set<Call>();
-    for (let call = this.#sent.shift(); call; call = this.#sent.shift()) {
+    const later = this.#waiting;
+    this.#waiting = new Set();
+    for (let call = this.#shift(); call; call = this.#shift()) {
       if (call.settled) continue;
-      if (REPEATABLE[call.type]) {
+      if (call.options.repeatable) {
         call.sentAt = undefined;
-        again.add(call);
+        this.add(call);
       } else {
         call.reject(makeError());
       }
     }
-    for (const call of this.#waiting) again.add(call);
-    this.#waiting = again;
+    for (const call of later) this.#waiting.add(call);
   }
 
   failWaiting(makeError: () => RegistryError): void {
-    for (const call of this.#waiting) call.reject(makeError());
-    this.#waiting.clear();
+    for (const call of this.#waiting) {
+      this.drop(call);
+      call.reject(makeError());
+    }
   }
 
   failAll(makeError: () => RegistryError): void {
-    for (let call = this.#sent.shift(); call; call = this.#sent.shift()) call.reject(makeError());
+    for (let call = this.#shift(); call; call = this.#shift()) call.reject(makeError());
     this.failWaiting(makeError);
+  }
+
+  #shift(): Call | undefined {
+    const call = this.#sent.shift();
+    if (call) this.#gone(call);
+    return call;
+  }
+
+  #gone(call: Call): void {
+    if (call.options.bounded) this.#bounded -= 1;
   }
 }
 

@@ -38,11 +38,21 @@ export function backoffDelay(failures: number, { min, max }: Backoff, random: ()
 
 /**
  * From the sending of one heartbeat to the next: a third of the ttl, so that two may fail, and up to a tenth
- * less, so that those who started together drift apart. `Infinity` where the ttl is.
+ * less, so that nobody keeps step with anybody. `Infinity` where the ttl is.
  */
 export function heartbeatDelay(ttl: number, random: () => number): number {
   if (ttl === Number.POSITIVE_INFINITY) return ttl;
   return Math.min((ttl / 3) * (1 - 0.1 * random()), MAX_DELAY);
+}
+
+/**
+ * From the first confirmed renewal, of all or of a connection, to the next: anywhere within a third of the ttl.
+ * What registers a thousand instances at once would otherwise renew them at once for as long as it runs, since
+ * the jitter of a tenth takes hours to part them.
+ */
+export function firstHeartbeatDelay(ttl: number, random: () => number): number {
+  if (ttl === Number.POSITIVE_INFINITY) return ttl;
+  return Math.min((ttl / 3) * (1 - random()), MAX_DELAY);
 }
 
 /** From the sending of a renewal that failed to the next. */

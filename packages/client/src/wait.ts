@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock, RegistryError, Timer } from '@reg/protocol';
 import { AbortError, retrace, type Trace } from './errors.js';
 
@@ -5,26 +6,32 @@ export interface WaitOptions {
   /** ms until it is given up. */
   readonly timeout: number;
   /** Whether the process has to stay for it. */
-  readonly keepsAlive: boolean;
-  readonly signal: AbortSignal | undefined;
-  /** Where the caller stood; `undefined` for what the client does of its own accord. */
-  readonly trace: Trace | undefined;
+  readonly keepsAlive?: boolean;
+  /** One that has not fired yet; see `checkSignal`. */
+  readonly signal?: AbortSignal | undefined;
+  /** Where the caller stood; absent for what the client does of its own accord. */
+  readonly trace?: Trace | undefined;
+}
+
+/** Comes before anything is made or sent: what is given up already must leave no mark. @throws {AbortError} */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortError(signal.reason);
 }
 
 /**
  * A result that somebody waits for, for so long and until a signal at most. It is settled once; what comes
  * later is ignored.
  */
-export class Wait<T> {
+export class Wait<T, O extends WaitOptions = WaitOptions> {
   readonly result: Promise<T>;
-  readonly #options: WaitOptions;
+  readonly options: O;
   readonly #resolvers: Resolvers<T>;
   #settled = false;
   #timer: Timer | undefined;
   #stopListening: (() => void) | undefined;
 
-  constructor(options: WaitOptions) {
-    this.#options = options;
+  constructor(options: O) {
+    this.options = options;
     [this.result, this.#resolvers] = makePromise<T>();
   }
 
@@ -34,15 +41,16 @@ export class Wait<T> {
 
   /** Starts its time. `overdue` is called when that is over, `aborted` when the caller gives up. */
   start(clock: Clock, overdue: () => void, aborted: (error: AbortError) => void): void {
-    const { timeout, keepsAlive, signal } = this.#options;
+    const { timeout, keepsAlive, signal } = this.options;
     this.#timer = afterReading(clock, timeout, overdue);
     // This is all that keeps a process alive: sockets never do, and are read while a timer does.
     if (keepsAlive) this.#timer.ref();
     if (!signal) return;
     const listener = () => aborted(new AbortError(signal.reason));
+    // One signal for a thousand requests is ordinary use, and Node would take the eleventh for a leak.
+    setMaxListeners(0, signal);
     signal.addEventListener('abort', listener, { once: true });
     this.#stopListening = () => signal.removeEventListener('abort', listener);
-    if (signal.aborted) listener();
   }
 
   resolve(value: T): void {
@@ -50,7 +58,7 @@ export class Wait<T> {
   }
 
   reject(error: RegistryError): void {
-    const { trace } = this.#options;
+    const { trace } = this.options;
     if (this.#settle()) this.#resolvers.reject(trace ? retrace(error, trace) : error);
   }
 

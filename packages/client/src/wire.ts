@@ -17,8 +17,8 @@ import { ReplyError } from './errors.js';
 export type Reply = { readonly ok: true; readonly fields: object } | { readonly ok: false; readonly error: ReplyError };
 
 /**
- * Which requests change nothing, and so may be sent once more when their reply was lost. The others may not:
- * the second sending could undo what somebody else did after the first.
+ * Which requests of the caller's change nothing, and so may be sent once more when their reply was lost. The
+ * others may not: the second sending could undo what somebody else did after the first.
  */
 export const REPEATABLE: { readonly [C in CommandType]: boolean } = {
   register: false,

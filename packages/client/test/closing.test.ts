@@ -61,11 +61,25 @@ describe('a registration', () => {
     expect(registry.instances.size).toBe(0);
   });
 
+  test('is destroyed with backoff where something accepts and hangs up', async () => {
+    const { daemon, client } = started();
+    const registration = await client.register('s', 1);
+    daemon.script = () => {
+      daemon.last.close();
+      return undefined;
+    };
+    const closed = later(registration.close());
+    await daemon.pass(5000);
+    expect(daemon.dials).toBeGreaterThan(3);
+    expect(daemon.dials).toBeLessThan(10);
+    expect(await outcome(closed)).toBe('connect_failed');
+  });
+
   test('is destroyed also where a renewal is under way', async () => {
     const { daemon, registry, client } = started();
     const registration = await client.register('s', 1, { ttl: 3, instance: 'x' });
     daemon.script = () => undefined;
-    await daemon.pass(1000);
+    await daemon.pass(500);
     const closed = later(registration.close());
     await settle();
     expect(daemon.words()).toEqual(['register s x', 'register s x', 'destruction s x']);
@@ -100,6 +114,16 @@ describe('a client', () => {
     await settle();
     expect(daemon.last.closed).toBe(true);
     expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('that is closed destroys all that it registered, however few requests may wait', async () => {
+    const { registry, client } = started({ maxQueue: 2 });
+    await Promise.all(Array.from({ length: 20 }, () => client.register('a', 1)));
+    expect(registry.instances.size).toBe(20);
+    later(client.ping());
+    later(client.ping());
+    await client.close();
+    expect(registry.instances.size).toBe(0);
   });
 
   test('that is closed waits for what it was asked before', async () => {

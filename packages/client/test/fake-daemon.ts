@@ -174,6 +174,11 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 4; turn += 1) await nextTurn();
 }
 
+/** Calls `action` as a timer or a socket would: what it puts off to the next tick comes before any promise. */
+export async function onOwnTurn<T>(action: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => setImmediate(() => action().then(resolve, reject)));
+}
+
 /** The outcome of a promise as one word: its error's code, or `ok`; `pending` where it has none yet. */
 export async function outcome(promise: Promise<unknown>): Promise<string> {
   let word = 'pending';

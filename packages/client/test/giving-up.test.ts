@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { FakeDaemon, failure, later, outcome, settle } from './fake-daemon.js';
 
 const found = (revision: number) => ({ revision, services: [] });
@@ -44,6 +44,48 @@ describe('a request that times out', () => {
     await settle();
     expect(await outcome(client.ping())).toBe('pending');
   });
+});
+
+test.each([
+  ['times out', { timeout: 1000 }, 'connect_failed'],
+  ['is aborted', {}, 'aborted'],
+])('an attempt to connect ends with the last request that wants it: one that %s', async (_, options, code) => {
+  const daemon = new FakeDaemon();
+  daemon.mode = 'slow';
+  const client = daemon.client();
+  const told: string[] = [];
+  client.on('retry', () => told.push('retry'));
+  client.on('disconnect', () => told.push('disconnect'));
+  const first = new AbortController();
+  const second = new AbortController();
+  const requests = [first, second].map(({ signal }) => later(client.query('a', { ...options, signal })));
+  await settle();
+  first.abort();
+  await settle();
+  expect(daemon.last.closed).toBe(false);
+  if (code === 'aborted') second.abort();
+  await daemon.pass(1000);
+  expect(await Promise.all(requests.map(outcome))).toEqual(['aborted', code]);
+  expect(daemon.last.closed).toBe(true);
+  expect(daemon.clock.timers).toBe(0);
+  expect(told).toEqual([]);
+  daemon.mode = 'up';
+  const next = client.query('b');
+  await settle();
+  daemon.last.reply(found(1));
+  expect(await next).toEqual(found(1));
+});
+
+test('an attempt to connect ends with the registration that wants it', async () => {
+  const daemon = new FakeDaemon();
+  daemon.mode = 'slow';
+  const abort = new AbortController();
+  const registered = later(daemon.client().register('a', 1, { signal: abort.signal }));
+  await settle();
+  abort.abort();
+  expect(await outcome(registered)).toBe('aborted');
+  expect(daemon.last.closed).toBe(true);
+  expect(daemon.clock.timers).toBe(0);
 });
 
 describe('a connection is taken for dead', () => {
@@ -104,6 +146,26 @@ describe('a request that is aborted', () => {
     expect(error).toMatchObject({ name: 'AbortError', code: 'aborted', cause: 'enough', retryable: false });
     await settle();
     expect(daemon.requests.length).toBe(before);
+  });
+
+  test('beforehand dials nobody', async () => {
+    const daemon = new FakeDaemon();
+    expect(await outcome(daemon.client().query('a', { signal: AbortSignal.abort() }))).toBe('aborted');
+    expect(daemon.dials).toBe(0);
+  });
+
+  test('with many others by one signal is no leak to warn of', async () => {
+    const warnings: string[] = [];
+    const listen = ({ name }: Error) => warnings.push(name);
+    process.on('warning', listen);
+    onTestFinished(() => void process.off('warning', listen));
+    const { client } = await connected();
+    const abort = new AbortController();
+    const requests = Array.from({ length: 20 }, () => later(client.query('a', { signal: abort.signal })));
+    await settle();
+    abort.abort();
+    expect(new Set(await Promise.all(requests.map(outcome)))).toEqual(new Set(['aborted']));
+    expect(warnings).toEqual([]);
   });
 
   test('before it is sent is dropped from the queue', async () => {

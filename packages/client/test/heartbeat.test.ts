@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { FakeDaemon, FakeRegistry, failure, later, outcome, settle } from './fake-daemon.js';
+import { FakeDaemon, FakeRegistry, failure, later, onOwnTurn, outcome, settle } from './fake-daemon.js';
 
 function started(options = {}) {
   const daemon = new FakeDaemon();
@@ -92,6 +92,27 @@ describe('register', () => {
     expect((await registered).state).toBe('registered');
   });
 
+  test('leaves no mark where it was aborted beforehand', async () => {
+    const { daemon, registry, client } = started();
+    await client.request('register', { key: 's', values: 'of somebody else' });
+    const signal = AbortSignal.abort('enough');
+    const aborted = onOwnTurn(() => client.register('s', 1, { instance: null, signal }));
+    expect(await failure(aborted)).toMatchObject({ code: 'aborted', cause: 'enough' });
+    await daemon.pass(10_000);
+    expect(daemon.words()).toEqual(['register s']);
+    expect(registry.instances.size).toBe(1);
+  });
+
+  test.each([{ tags: ['a'], meta: { f: () => 1 } }, { meta: { s: Symbol('s') } }])(
+    'refuses labels that JSON cannot say: %j',
+    async (labels) => {
+      const { daemon, client } = started();
+      const options: object = labels;
+      expect(await outcome(client.register('s', 1, options))).toBe('bad_request');
+      expect(daemon.dials).toBe(0);
+    },
+  );
+
   test('destroys what may be there when it gives up without knowing', async () => {
     const { daemon, client } = started();
     daemon.script = () => undefined;
@@ -126,16 +147,55 @@ describe('register', () => {
 });
 
 describe('heartbeats', () => {
-  test('come at a third of the ttl, a twentieth early with a middling jitter', async () => {
+  test('come at a third of the ttl, a twentieth early with a middling jitter, the first anywhere before', async () => {
     const { daemon, client } = started();
     await client.register('s', 1, { ttl: 30, instance: 'x' });
-    await daemon.pass(9499);
+    await daemon.pass(4999);
     expect(registers(daemon)).toHaveLength(1);
     await daemon.pass(1);
     expect(registers(daemon)).toHaveLength(2);
-    await daemon.pass(9500);
+    await daemon.pass(9499);
+    expect(registers(daemon)).toHaveLength(2);
+    await daemon.pass(1);
     expect(registers(daemon)).toHaveLength(3);
     expect(registers(daemon)[2]).toEqual(registers(daemon)[0]);
+  });
+
+  test('of what was registered at once are spread over a third of the ttl, again after a reconnect', async () => {
+    const draws = Array.from({ length: 40 }, (_, i) => ((i * 7) % 40) / 40);
+    let drawn = 0;
+    const { daemon, client } = started({ random: () => draws[drawn++ % draws.length] ?? 0 });
+    await Promise.all(draws.map(() => client.register('s', 1, { ttl: 30 })));
+    const busiest = async () => {
+      let most = 0;
+      for (let second = 0; second < 10; second += 1) {
+        const before = registers(daemon).length;
+        await daemon.pass(1000);
+        most = Math.max(most, registers(daemon).length - before);
+      }
+      return most;
+    };
+    expect(await busiest()).toBeLessThan(10);
+    daemon.last.close();
+    await daemon.pass(2000);
+    expect(registers(daemon).length).toBeGreaterThanOrEqual(120);
+    expect(await busiest()).toBeLessThan(15);
+  });
+
+  test('do not compete with the caller for maxQueue', async () => {
+    const { daemon, client } = started({ maxQueue: 2 });
+    const registration = await client.register('s', 1, { ttl: 3 });
+    daemon.script = () => undefined;
+    for (const key of ['a', 'b']) later(client.query(key, { timeout: 60_000 }));
+    expect(await outcome(client.query('c'))).toBe('queue_full');
+    const second = client.register('s', 2);
+    await daemon.pass(500);
+    expect(registers(daemon)).toHaveLength(3);
+    const found = { revision: 1, services: [] };
+    const held = { result: 'renewed', revision: 1, generation: 1, registered: 1 };
+    daemon.last.reply(found, found, held, held);
+    await second;
+    expect(registration.error).toBeUndefined();
   });
 
   test('have no floor', async () => {
@@ -165,7 +225,7 @@ describe('heartbeats', () => {
     const { daemon, client } = started();
     await client.register('s', 1, { ttl: 3 });
     daemon.script = () => undefined;
-    await daemon.pass(1900);
+    await daemon.pass(1450);
     expect(registers(daemon)).toHaveLength(2);
   });
 
@@ -175,7 +235,7 @@ describe('heartbeats', () => {
     const events: string[] = [];
     registration.on('lost', ({ reason }) => events.push(reason));
     daemon.script = () => undefined;
-    await daemon.pass(1900);
+    await daemon.pass(1450);
     expect(daemon.last.closed).toBe(false);
     daemon.script = registry.script;
     await daemon.pass(2000);

@@ -63,15 +63,15 @@ test('expired: a whole ttl after the last confirmed renewal was sent, then recov
 test('expired counts from when the renewal was sent, not from when it was answered', async () => {
   const { daemon, told, registration, client } = await registered();
   daemon.script = () => undefined;
-  await daemon.pass(950);
-  // The heartbeat of 950 ms is answered at 1450 ms; then the daemon falls silent.
+  await daemon.pass(500);
+  // The heartbeat of 500 ms is answered at 1000 ms; then the daemon falls silent.
   await daemon.pass(500);
   daemon.last.reply({ result: 'renewed', revision: 1, generation: 1, registered: 1 });
   await daemon.pass(0.1);
   daemon.mode = 'silent';
   daemon.last.close();
   await daemon.pass(2500);
-  expect(told).toEqual([{ lost: 'expired', at: 3950, since: 3950 }]);
+  expect(told).toEqual([{ lost: 'expired', at: 3500, since: 3500 }]);
   registration.release();
   await client.close();
 });
@@ -92,8 +92,8 @@ test('forgotten: a renewal answered as a new registration is lost, and recovered
   registry.forget();
   await daemon.pass(1000);
   expect(told).toEqual([
-    { lost: 'forgotten', at: 1900, since: 950 },
-    { recovered: 1900, lostFor: 950 },
+    { lost: 'forgotten', at: 1450, since: 500 },
+    { recovered: 1450, lostFor: 950 },
   ]);
   expect(registration.generation).toBe(2);
 });
@@ -102,7 +102,7 @@ test('forgotten: another generation tells it where the reply that would have was
   const { daemon, told, registration } = await registered();
   daemon.script = () => ({ result: 'renewed', revision: 7, generation: 7, registered: 1 });
   await daemon.pass(1000);
-  expect(told).toMatchObject([{ lost: 'forgotten' }, { recovered: 950 }]);
+  expect(told).toMatchObject([{ lost: 'forgotten' }, { recovered: 500 }]);
   expect(registration.generation).toBe(7);
 });
 
@@ -118,12 +118,12 @@ test('refused: told once, tried at each heartbeat, recovered when it passes', as
   const { daemon, registry, told, registration } = await registered();
   daemon.script = () => 'value_too_large';
   await daemon.pass(5000);
-  expect(told).toEqual([{ lost: 'refused', at: 950, since: 950, code: 'value_too_large' }]);
+  expect(told).toEqual([{ lost: 'refused', at: 500, since: 500, code: 'value_too_large' }]);
   expect(registration.error?.code).toBe('value_too_large');
   expect(daemon.requests).toHaveLength(6);
   daemon.script = registry.script;
   await daemon.pass(1000);
-  expect(told.slice(1)).toEqual([{ recovered: 5700, lostFor: 4750 }]);
+  expect(told.slice(1)).toEqual([{ recovered: 5250, lostFor: 4750 }]);
   expect(registration.error).toBeUndefined();
 });
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { connect } from '../src/index.js';
 import { FakeDaemon, FakeRegistry, failure, later, outcome, settle } from './fake-daemon.js';
 
 const found = (revision: number) => ({ revision, services: [] });
@@ -157,6 +158,15 @@ test.each([
   expect(() => new FakeDaemon().client(options)).toThrow(
     expect.objectContaining({ code: 'bad_config', message: expect.stringContaining(`"${name}"`) }),
   );
+});
+
+test.each([
+  { host: '127.0.0.1', port: 70_000 },
+  { host: '127.0.0.1', port: 0 },
+  { host: '127.0.0.1', port: 1.5 },
+  { host: '', port: 6734 },
+])('a bad endpoint is refused: %j', (endpoint) => {
+  expect(() => connect(endpoint)).toThrow(expect.objectContaining({ code: 'bad_endpoint' }));
 });
 
 test('a bad timeout of one request is refused', async () => {

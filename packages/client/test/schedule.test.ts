@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   backoffDelay,
+  firstHeartbeatDelay,
   heartbeatDelay,
   heartbeatPatience,
   MAX_DELAY,
@@ -44,6 +45,16 @@ describe('heartbeatDelay', () => {
   test('is at most a tenth early', () => {
     expect(heartbeatDelay(30_000, highest)).toBeCloseTo(9000, 6);
   });
+});
+
+test.each([
+  [30_000, lowest, 10_000],
+  [30_000, middle, 5000],
+  [315_360_000_000, lowest, MAX_DELAY],
+  [NEVER, middle, NEVER],
+])('the first heartbeat for a ttl of %d ms', (ttl, random, delay) => {
+  expect(firstHeartbeatDelay(ttl, random)).toBe(delay);
+  expect(firstHeartbeatDelay(ttl, highest)).toBeGreaterThan(0);
 });
 
 test.each([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FakeDaemon, FakeRegistry, failure, later, outcome, settle } from './fake-daemon.js';
+import { FakeDaemon, FakeRegistry, failure, later, onOwnTurn, outcome, settle } from './fake-daemon.js';
 
 async function registered() {
   const daemon = new FakeDaemon();
@@ -59,8 +59,40 @@ test('an update that nobody answers in time stays what is wanted', async () => {
   expect(await outcome(updated)).toBe('aborted');
   daemon.script = registry.script;
   daemon.last.close();
-  await daemon.pass(1000);
+  await daemon.pass(500);
   expect(daemon.last.requests).toMatchObject([{ values: 2 }]);
+});
+
+test('an update that was aborted beforehand changes nothing', async () => {
+  const { daemon, registration } = await registered();
+  const aborted = onOwnTurn(() => registration.update(2, { signal: AbortSignal.abort() }));
+  expect(await failure(aborted)).toMatchObject({ code: 'aborted' });
+  await daemon.pass(5000);
+  expect(daemon.requests.map(({ values }) => values)).not.toContain(2);
+});
+
+test('the labels of a refused update do not go into those made meanwhile', async () => {
+  const { daemon, registry, registration } = await registered();
+  daemon.script = (request) => ('meta' in request ? 'meta_too_large' : registry.script(request));
+  const refused = later(registration.update(2, { meta: { zone: 'b' }, tags: ['b'] }));
+  const first = registration.update(3, { weight: 3 });
+  const second = registration.update(4);
+  expect(await outcome(refused)).toBe('meta_too_large');
+  await Promise.all([first, second]);
+  const { type, key, instance, timeout, ...content } = daemon.requests.at(-1) ?? {};
+  expect(content).toEqual({ values: 4, tags: ['a'], weight: 3 });
+  await registration.update(5);
+  expect(daemon.requests.at(-1)).toMatchObject({ values: 5, tags: ['a'], weight: 3 });
+});
+
+test('the labels of an update that found no connection go out with the next', async () => {
+  const { daemon, registration } = await registered();
+  daemon.last.close();
+  await settle();
+  const updates = [registration.update(2, { weight: 3 }), registration.update(3, { tags: ['b'] })];
+  await daemon.pass(50);
+  await Promise.all(updates);
+  expect(daemon.last.requests).toMatchObject([{ values: 3, tags: ['b'], weight: 3 }]);
 });
 
 test('an update of a registration that is closed rejects', async () => {

@@ -21,6 +21,7 @@ export {
   DEFAULT_PORT,
   DEFAULT_TIMEOUT,
   type Limits,
+  MAX_REPLY_BYTES,
   MAX_TIMEOUT,
   PROTOCOL_VERSION,
   WIRE_LIMITS,
@@ -47,4 +48,4 @@ export {
   type Timeout,
 } from './messages.js';
 export { checkName } from './names.js';
-export { parseTimeout, timeoutToMs } from './timeout.js';
+export { parseDecimal, parseTimeout, timeoutToMs } from './timeout.js';

@@ -26,6 +26,9 @@ export const MAX_TAG_BYTES = 255;
 /** Weights are those of a DNS SRV record (RFC 2782): 16 bits, 0 for "only if there is nothing else". */
 export const MAX_WEIGHT = 65_535;
 
+/** The longest reply that any daemon can be told to send, in bytes; so long a line a client has to take. */
+export const MAX_REPLY_BYTES = 256 * 1024 * 1024;
+
 /** What a daemon can be told to take; `hello` tells what it was told. All are bytes of UTF-8. */
 export interface Limits {
   /** One request line without its ending. */

@@ -14,9 +14,9 @@ export type Timeout = number | 'never';
 
 /** The labels that a service may put on an instance. */
 export interface Labels {
-  /** Words to select by, at most 64. */
+  /** Words about it, at most 64. */
   readonly tags?: readonly string[];
-  /** Names and texts to select by, or for the reader. */
+  /** Named texts about it. */
   readonly meta?: Readonly<Record<string, string>>;
   /** Share of traffic relative to the other instances, 0 to 65,535; 1 where absent. */
   readonly weight?: number;

@@ -1,5 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { DEFAULT_LIMITS, DEFAULT_PORT, type Durability, type Limits, RegistryError } from '@reg/protocol';
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_PORT,
+  type Durability,
+  type Limits,
+  MAX_REPLY_BYTES,
+  RegistryError,
+} from '@reg/protocol';
 import envPaths from 'env-paths';
 
 /** Everything that a daemon can be told. */
@@ -84,7 +91,7 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
     'longest reply, in bytes',
     DEFAULT_LIMITS.maxReplyBytes,
     65_536,
-    268_435_456,
+    MAX_REPLY_BYTES,
   ),
   logLevel: choice('--log-level <level>', 'REG_LOG_LEVEL', 'least severe entries that are logged', 'info', LOG_LEVELS),
 };

@@ -1,12 +1,6 @@
 import type { Command, Option } from 'commander';
 import type { Output } from '../output.js';
-import { bashScript, type Completed, type CompletedOption, fishScript, zshScript } from '../shells.js';
-
-const SCRIPTS: Readonly<Record<string, (commands: readonly Completed[]) => string>> = {
-  bash: bashScript,
-  zsh: zshScript,
-  fish: fishScript,
-};
+import { type Completed, type CompletedOption, SHELLS } from '../shells.js';
 
 /** Commands whose argument is the name of a service that is there already. */
 const ASKS_FOR_SERVICE = ['query', 'destroy'];
@@ -16,8 +10,7 @@ const FILE = /<(file|folder)>/;
 
 /** Prints the script that teaches a shell the commands of `program`. */
 export function completion(shell: string, program: Command, output: Output): void {
-  const script = SCRIPTS[shell]?.(describe(program)) ?? '';
-  output.script(script);
+  output.script(SHELLS[shell]?.(describe(program)) ?? '');
 }
 
 /** What a shell has to know, taken from the commands themselves; the first is regctl without a command. */

@@ -1,6 +1,8 @@
 import type { DestroyReply } from '@reg/client';
-import { EVERY_INSTANCE } from '@reg/protocol';
+import { ALL, EVERY_INSTANCE } from '@reg/protocol';
 import { type Context, withClient } from '../context.js';
+import { CommandError } from '../errors.js';
+import { readInstance, readKey } from '../names.js';
 
 export interface DestroyArguments {
   readonly key: string;
@@ -10,19 +12,23 @@ export interface DestroyArguments {
   readonly all?: boolean;
 }
 
+const NOT_EVERYTHING =
+  'nothing ends the registrations of all services at once. For one service: regctl destroy <key> --all';
+
 /** Ends an instance of a service, or all, and says what is left. That there was nothing to end is no failure. */
 export async function destroy(given: DestroyArguments, context: Context): Promise<void> {
   const { output, signal } = context;
-  const { key } = given;
-  const instance = given.all ? EVERY_INSTANCE : given.instance;
+  if (given.key === ALL) throw new CommandError('usage', NOT_EVERYTHING);
+  const key = readKey(given.key);
+  const instance = given.all ? EVERY_INSTANCE : readInstance(given.instance);
   const reply = await withClient(context, (client) =>
     client.destroy(key, { ...(instance !== undefined && { instance }), signal }),
   );
   const { removed, left } = reply;
-  output.result({ key, removed, left }, [told(given, reply), ...remaining(given, left)].join('\n'));
+  output.result({ key, removed, left }, [whatWasDone(given, reply), ...remaining(given, left)].join('\n'));
 }
 
-function told({ key, instance, all }: DestroyArguments, { removed, left }: DestroyReply): string {
+function whatWasDone({ key, instance, all }: DestroyArguments, { removed, left }: DestroyReply): string {
   if (removed > 0 && all) return `destroyed ${key}: ${countOf(removed)}`;
   if (removed > 0) return `destroyed ${instance === undefined ? key : `${key}/${instance}`}`;
   if (left === 0) return `nothing to destroy: nothing is registered as ${key}`;
@@ -33,7 +39,9 @@ function told({ key, instance, all }: DestroyArguments, { removed, left }: Destr
 function remaining({ key, instance, all }: DestroyArguments, left: number): string[] {
   if (left === 0 || all) return [];
   const verb = left === 1 ? 'remains' : 'remain';
-  if (instance !== undefined) return [`${countOf(left)} of ${key} ${verb}`];
+  if (instance !== undefined) {
+    return [`${countOf(left)} of ${key} ${verb}: regctl query ${key} shows ${left === 1 ? 'it' : 'them'}`];
+  }
   return [`${countOf(left, 'named ')} of ${key} ${verb}: --instance <id> removes one, --all removes all`];
 }
 

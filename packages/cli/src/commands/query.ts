@@ -2,6 +2,7 @@ import type { Client, InstanceRecord, Json, QueryReply, Timeout } from '@reg/cli
 import { ALL, formatEndpoint } from '@reg/protocol';
 import { type Context, withClient } from '../context.js';
 import { CommandError } from '../errors.js';
+import { readInstance, readKey } from '../names.js';
 import type { Column, Table } from '../table.js';
 
 export interface QueryArguments {
@@ -14,11 +15,16 @@ export interface QueryArguments {
 /** Records asked for at once: a reply of so many is far below what the daemon refuses to send. */
 const PAGE = 1000;
 
+const ONE_OF_ALL = '--instance is for one service, not for "all"';
+
 const WARMING = 'the registry has just restarted: what is missing may still be on its way back';
 
 /** Shows what is registered under a name, or everything. A name without instances is a failure. */
 export async function query(given: QueryArguments, context: Context): Promise<void> {
   const { output, signal, clock, address } = context;
+  if (given.key !== ALL) readKey(given.key);
+  else if (given.instance !== undefined) throw new CommandError('usage', ONE_OF_ALL);
+  readInstance(given.instance);
   const answer = await withClient(context, (client) => collect(client, given, signal));
   const { services, warming } = answer;
   if (services.length === 0 && given.key !== ALL) {
@@ -61,7 +67,7 @@ function compare(a: string, b: string): number {
 
 function nothing({ key, instance }: QueryArguments): string {
   return instance === undefined
-    ? `nothing is registered as ${key}`
+    ? `nothing is registered as ${key}. All names are shown by: regctl query all`
     : `${key} has no instance ${instance}. All it has are shown by: regctl query ${key}`;
 }
 
@@ -72,8 +78,8 @@ interface View extends Column {
 }
 
 const VIEWS: readonly View[] = [
-  { title: 'SERVICE', cell: ({ key }) => key },
-  { title: 'INSTANCE', cell: ({ instance }) => instance ?? '-' },
+  { title: 'SERVICE', flexible: true, cell: ({ key }) => key },
+  { title: 'INSTANCE', flexible: true, cell: ({ instance }) => instance ?? '-' },
   { title: 'VALUE', flexible: true, cell: ({ values }) => showValue(values) },
   { title: 'TTL', cell: ({ timeout }) => showSeconds(timeout) },
   { title: 'LEFT', detail: true, cell: ({ left }) => (left === undefined ? '-' : showSeconds(tenths(left))) },

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import type { Client, Json, Labels, RegisterReply, Registration, Timeout } from '@reg/client';
-import { parseTimeout, RegistryError } from '@reg/protocol';
+import { parseTimeout, RegistryError, type Timer } from '@reg/protocol';
 import { type Context, withClient } from '../context.js';
-import { advise, CommandError } from '../errors.js';
+import { CommandError } from '../errors.js';
+import { readInstance, readKey } from '../names.js';
 
 /** As the command line has it; texts are not read yet. */
 export interface RegisterArguments {
@@ -32,8 +34,8 @@ interface Wanted {
 /** Registers an instance once, to live for its ttl, or keeps it registered until it is interrupted. */
 export async function register(given: RegisterArguments, context: Context): Promise<void> {
   const wanted: Wanted = {
-    key: given.key,
-    instance: given.instance,
+    key: readKey(given.key),
+    instance: readInstance(given.instance),
     values: given.jsonValue ? readJson(given.values) : given.values,
     ttl: readTtl(given.ttl),
     labels: readLabels(given),
@@ -49,27 +51,23 @@ async function registerOnce(wanted: Wanted, context: Context): Promise<void> {
   const { result, revision, generation, registered } = reply;
   output.result(
     { key, ...(instance !== undefined && { instance }), result, revision, generation, registered },
-    told(wanted, result),
+    whatWasDone(wanted, result),
   );
 }
 
-function told(wanted: Wanted, result: RegisterReply['result']): string {
+function whatWasDone(wanted: Wanted, result: RegisterReply['result']): string {
   const { ttl } = wanted;
   return `${result} ${nameOf(wanted)} ${ttl === 'never' ? 'until it is destroyed' : `for ${ttl} s`}`;
 }
 
-/** A client of this kind goes on trying, so it is closed whatever happens: otherwise the process would stay. */
+/** It goes on trying where the registry is away, but only for `--timeout` before it was registered once. */
 async function keep(wanted: Wanted, context: Context): Promise<void> {
-  const client = context.connect({ reconnect: {}, keepProcessAlive: true });
-  try {
+  const action = async (client: Client): Promise<void> => {
     const registration = await establish(client, wanted, context);
-    await interrupted(context.signal);
+    await interrupted(context);
     await end(registration, wanted, context);
-  } catch (error) {
-    throw advise(error, context.address);
-  } finally {
-    await client.close();
-  }
+  };
+  await withClient(context, action, { reconnect: {} });
 }
 
 async function establish(client: Client, wanted: Wanted, context: Context): Promise<Registration> {
@@ -78,7 +76,7 @@ async function establish(client: Client, wanted: Wanted, context: Context): Prom
   client.once('retry', ({ error }) => output.note('retry', `no connection yet (${error.message}): trying again`));
   const registration = await client.register(key, values, { ...labels, ttl, instance: instance ?? null, signal });
   client.removeAllListeners('retry');
-  announce(registration, wanted, context);
+  reportLosses(registration, wanted, context);
   const { revision, generation } = registration;
   const text = `registered ${nameOf(wanted)}, and keeping it registered; Ctrl-C destroys it`;
   output.result({ key, ...(instance !== undefined && { instance }), revision, generation }, text);
@@ -91,7 +89,7 @@ const LOST = {
   refused: 'the registry refuses it',
 } as const;
 
-function announce(registration: Registration, wanted: Wanted, { output }: Context): void {
+function reportLosses(registration: Registration, wanted: Wanted, { output }: Context): void {
   const name = nameOf(wanted);
   registration.on('lost', ({ reason, error }) => {
     output.warn('lost', `lost ${name}: ${LOST[reason]}${error === undefined ? '' : `: ${error.message}`}`);
@@ -112,11 +110,19 @@ async function end(registration: Registration, wanted: Wanted, { output }: Conte
   output.note('destroyed', `destroyed ${nameOf(wanted)}`);
 }
 
-function interrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+/** Some 12 days, which is within what Node's timers hold; then it begins anew. */
+const STAY_MS = 2 ** 30;
+
+/** Stays until Ctrl-C. A client keeps no process alive. */
+async function interrupted({ signal, clock }: Context): Promise<void> {
+  let timer: Timer | undefined;
+  const stay = (): void => {
+    timer = clock.after(STAY_MS, stay);
+    timer.ref();
+  };
+  stay();
+  if (!signal.aborted) await once(signal, 'abort');
+  timer?.cancel();
 }
 
 /** A service and its instance as one word. */

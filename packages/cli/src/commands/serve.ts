@@ -1,6 +1,6 @@
-import { isIPv4 } from 'node:net';
-import { DEFAULT_PORT, type Endpoint, formatEndpoint } from '@reg/protocol';
+import { type Endpoint, formatEndpoint } from '@reg/protocol';
 import { type Config, type Ready, resolveConfig, runDaemon } from '@reg/server';
+import { DEFAULT_ENDPOINT, isLoopback } from '../address.js';
 import type { Host } from '../host.js';
 import type { Output } from '../output.js';
 
@@ -34,10 +34,10 @@ export async function serve(
       `other machines can reach ${config.host}, and there is no authentication yet: whoever can connect reads and changes everything that is registered`,
     );
   }
-  await run(config, (ready) => announce(config, ready, { env, output }));
+  await run(config, (ready) => reportReady(config, ready, { env, output }));
 }
 
-function announce(config: Config, ready: Ready, { env, output }: ServeContext): void {
+function reportReady(config: Config, ready: Ready, { env, output }: ServeContext): void {
   const { storage, dataDir } = config;
   const { endpoint, restored } = ready;
   const document = { ...endpoint, storage, ...(storage === 'disk' && { dataDir }), restored };
@@ -65,11 +65,6 @@ const WILDCARDS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', ':
 
 /** What another regctl has to be told to find this daemon; nothing where it looks there anyway. */
 function addrFlag({ host, port }: Endpoint): string {
-  const endpoint = { host: WILDCARDS[host] ?? host, port };
-  if (endpoint.host === '127.0.0.1' && port === DEFAULT_PORT) return '';
-  return ` --addr ${formatEndpoint(endpoint)}`;
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+  const address = formatEndpoint({ host: WILDCARDS[host] ?? host, port });
+  return address === formatEndpoint(DEFAULT_ENDPOINT) ? '' : ` --addr ${address}`;
 }
