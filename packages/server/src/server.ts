@@ -90,6 +90,7 @@ export class RegistryServer implements LogHost {
   }
 
   async #start(): Promise<void> {
+    if (this.#closing !== undefined) throw new RegistryError('shutting_down');
     await this.#log.open(this);
     const { size } = this.registry;
     const grace = size === 0 ? 0 : this.config.grace * 1000;
@@ -134,6 +135,10 @@ export class RegistryServer implements LogHost {
     } catch (error) {
       await this.close();
       throw asListenFailed({ host, port }, error);
+    }
+    if (this.#closing !== undefined) {
+      tcp.close();
+      throw new RegistryError('shutting_down');
     }
     tcp.on('error', (error) => this.logger.error({ err: error }, 'cannot accept a connection'));
     const address = tcp.address();
@@ -202,9 +207,11 @@ export class RegistryServer implements LogHost {
     await this.#sessionsClosed();
     for (const session of this.#sessions) session.destroy();
     await stopped;
-    this.#expiry.stop();
-    this.#standstillTimer?.cancel();
-    if (this.#core !== undefined) await this.#log.close();
+    if (this.#core !== undefined) {
+      this.#expiry.stop();
+      this.#standstillTimer?.cancel();
+      await this.#log.close();
+    }
     this.logger.info('stopped');
   }
 

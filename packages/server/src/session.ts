@@ -64,8 +64,11 @@ export class Session {
   resume(): void {
     if (this.#stream.destroyed) return;
     this.#outbox.send();
-    if (!this.#isGivingWay) this.#answerLines();
-    this.#outbox.send();
+    do {
+      if (!this.#isGivingWay) this.#answerLines();
+      this.#outbox.send();
+      // What has filled the outbox may have left it within the same call, and then nothing else calls back.
+    } while (!this.#isGivingWay && this.#reader.unread && !this.#outbox.isFull);
     if (this.#outbox.isFull || this.#isGivingWay) this.#stream.pause();
     else if (this.#stream.isPaused()) this.#stream.resume();
     if (!this.#outbox.isEmpty) this.#waiting.add(this);
@@ -143,7 +146,9 @@ export class Session {
 
   #watchStandstill(): void {
     const now = this.#core.clock.now();
-    this.#unreadSince = this.#stream.writableNeedDrain ? (this.#unreadSince ?? now) : undefined;
+    const { writableNeedDrain, writableEnded, writableFinished } = this.#stream;
+    const isUnread = writableNeedDrain || (writableEnded && !writableFinished);
+    this.#unreadSince = isUnread ? (this.#unreadSince ?? now) : undefined;
     // While the daemon itself takes no more, the rest of the line may be waiting in the peer's hands.
     const isOwed = this.#reader.partial && !this.#outbox.isFull;
     this.#partialSince = isOwed ? (this.#partialSince ?? now) : undefined;

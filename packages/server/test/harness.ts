@@ -1,4 +1,4 @@
-import { type Duplex, duplexPair } from 'node:stream';
+import { type Duplex, type DuplexOptions, duplexPair } from 'node:stream';
 import { ManualClock } from '@reg/protocol/testing';
 import { createServer, type RegistryServer, type ServerOptions } from '@reg/server';
 
@@ -9,7 +9,8 @@ export type Received = Record<string, unknown> & { ok: boolean };
 export interface Daemon extends AsyncDisposable {
   readonly server: RegistryServer;
   readonly clock: ManualClock;
-  connect(): Peer;
+  /** @param options of both ends of the connection. */
+  connect(options?: DuplexOptions): Peer;
 }
 
 export async function startDaemon(options: ServerOptions = {}, clock = new ManualClock()): Promise<Daemon> {
@@ -19,8 +20,8 @@ export async function startDaemon(options: ServerOptions = {}, clock = new Manua
   return {
     server,
     clock,
-    connect() {
-      const [ours, theirs] = duplexPair();
+    connect(options) {
+      const [ours, theirs] = duplexPair(options);
       server.handle(theirs);
       const peer = new Peer(ours, theirs);
       peers.push(peer);

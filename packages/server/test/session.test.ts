@@ -1,8 +1,10 @@
-import { DEFAULT_LIMITS, decodeRequest, RequestError } from '@reg/protocol';
+import { DEFAULT_LIMITS, decodeRequest, RegistryError, RequestError } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { createServer } from '@reg/server';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { LogHost } from '../src/log/log.js';
+import { MemoryLog } from '../src/log/memory.js';
 import { settle, startDaemon } from './harness.js';
 
 describe('any bytes', () => {
@@ -192,6 +194,29 @@ class SlowClock extends ManualClock {
   }
 }
 
+describe('what is asked behind a long reply', () => {
+  // Both above what a long reply is, and below it: a stream that takes all of it at once never drains.
+  test.each([16 * 1024, 1024 * 1024])(
+    'is answered too, on a stream that takes %i bytes at once',
+    async (writableHighWaterMark) => {
+      await using daemon = await startDaemon();
+      const setter = daemon.connect();
+      for (let n = 0; n < 600; n += 1) await setter.ask({ type: 'register', key: 's', instance: `i-${n}`, values: n });
+      const peer = daemon.connect({ writableHighWaterMark });
+      const lines = Array.from({ length: 5 }, (_, id) => `{"type":"query","key":"s","id":${id}}\n{"type":"ping"}\n`);
+      peer.stream.end(lines.join(''));
+      for (let id = 0; id < 5; id += 1) {
+        expect((await peer.receive())['services']).toHaveLength(600);
+        expect(await peer.receive()).toEqual({ ok: true });
+      }
+      await expect(peer.line()).rejects.toThrow('the connection has ended');
+      setter.hangUp();
+      await settle();
+      expect(daemon.server.connections).toBe(0);
+    },
+  );
+});
+
 test('a session with much to answer gives way to the others, and loses nothing', async () => {
   await using daemon = await startDaemon({}, new SlowClock());
   const busy = daemon.connect();
@@ -209,6 +234,36 @@ test('a server that is closed while it starts does not listen', async () => {
   const listening = server.listen();
   await server.close();
   await expect(listening).rejects.toMatchObject({ code: 'shutting_down' });
+});
+
+test('a server that is closed does not start again, and one that could not start closes', async () => {
+  const closed = createServer({ port: 0, storage: 'memory' });
+  await closed.close();
+  await expect(closed.listen()).rejects.toMatchObject({ code: 'shutting_down' });
+
+  class FailingLog extends MemoryLog {
+    override async open(host: LogHost): Promise<void> {
+      host.registry.restore(
+        {
+          kind: 'register',
+          revision: 1,
+          key: 'a',
+          instance: '',
+          generation: 1,
+          at: 0,
+          registered: 0,
+          ttl: 1,
+          body: '',
+          expiresAt: 0,
+        },
+        1,
+      );
+      throw new RegistryError('data_damaged');
+    }
+  }
+  const failed = createServer({ port: 0, log: new FailingLog() });
+  await expect(failed.listen()).rejects.toMatchObject({ code: 'data_damaged' });
+  await failed.close();
 });
 
 test('limits that contradict each other are refused: what is registered must fit a reply', () => {

@@ -83,6 +83,7 @@ export class DiskLog implements Log, CommitHost {
       // disk need not keep a daemon from answering.
       if (!this.waitForDisk) await this.#checkpoint(false);
     } catch (error) {
+      this.#opened = undefined;
       await segment?.close();
       unlock();
       throw asUnusable(folder, error);

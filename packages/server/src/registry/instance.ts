@@ -4,8 +4,9 @@ import type { EndChange, RegisterChange } from '../change.js';
 /** A service: it exists as long as it has an instance. */
 export interface Service {
   readonly name: string;
-  /** How each of its records begins, as JSON. */
+  /** How each of its records begins, as JSON, and how many bytes that is. */
   readonly opening: string;
+  readonly openingBytes: number;
   /** By id, in the order of their generations. */
   readonly instances: Map<string, Instance>;
   /** Revision of the last change of any of its instances, also of one that is gone. */
@@ -40,16 +41,19 @@ export interface Instance {
   seat: number;
 }
 
-/** The digits and names that a record has beside its key, instance and body, generously. */
+/** The digits and the names of fields that a record has beside its key, instance and body, generously. */
 const RECORD_OVERHEAD = 128;
 
 export function createService(name: string): Service {
-  return { name, opening: `{"key":${JSON.stringify(name)},`, instances: new Map(), revision: 0, recordBytes: 0 };
+  const opening = `{"key":${JSON.stringify(name)},`;
+  const openingBytes = Buffer.byteLength(opening);
+  return { name, opening, openingBytes, instances: new Map(), revision: 0, recordBytes: 0 };
 }
 
 export function createInstance(service: Service, change: RegisterChange): Instance {
   const { instance: id, body, ttl, revision, generation, registered, at, expiresAt } = change;
-  const recordBytes = Buffer.byteLength(body) + service.opening.length * 3 + id.length * 6 + RECORD_OVERHEAD;
+  const idBytes = id === UNNAMED ? 0 : Buffer.byteLength(JSON.stringify(id));
+  const recordBytes = service.openingBytes + idBytes + Buffer.byteLength(body) + RECORD_OVERHEAD;
   return {
     service,
     id,
