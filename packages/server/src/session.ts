@@ -73,7 +73,7 @@ export class Session {
     else if (this.#stream.isPaused()) this.#stream.resume();
     if (!this.#outbox.isEmpty) this.#waiting.add(this);
     else if (this.#isEnding && !this.#reader.unread) this.#stream.end();
-    this.#watchStandstill();
+    this.#watchLine();
   }
 
   /** What waits for changes that were undone fails. */
@@ -95,6 +95,7 @@ export class Session {
 
   /** Closes a connection that has stood still for too long. To be called now and then. */
   checkStandstill(now: number): void {
+    this.#unreadSince = this.#stream.writableLength > 0 ? (this.#unreadSince ?? now) : undefined;
     if (now - (this.#unreadSince ?? now) >= STANDSTILL_MS) {
       this.#logger.info({ code: 'slow_peer' }, 'closed: the peer has not read for too long');
       this.destroy();
@@ -144,13 +145,9 @@ export class Session {
     }
   }
 
-  #watchStandstill(): void {
-    const now = this.#core.clock.now();
-    const { writableNeedDrain, writableEnded, writableFinished } = this.#stream;
-    const isUnread = writableNeedDrain || (writableEnded && !writableFinished);
-    this.#unreadSince = isUnread ? (this.#unreadSince ?? now) : undefined;
+  #watchLine(): void {
     // While the daemon itself takes no more, the rest of the line may be waiting in the peer's hands.
     const isOwed = this.#reader.partial && !this.#outbox.isFull;
-    this.#partialSince = isOwed ? (this.#partialSince ?? now) : undefined;
+    this.#partialSince = isOwed ? (this.#partialSince ?? this.#core.clock.now()) : undefined;
   }
 }

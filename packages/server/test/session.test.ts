@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import { DEFAULT_LIMITS, decodeRequest, RegistryError, RequestError } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { createServer } from '@reg/server';
@@ -109,7 +110,22 @@ describe('a peer that does not read', () => {
     await settle();
     daemon.clock.advance(29_000);
     expect(daemon.server.connections).toBe(1);
-    daemon.clock.advance(2000);
+    daemon.clock.advance(3000);
+    await settle();
+    expect(daemon.server.connections).toBe(0);
+  });
+
+  test('is closed too where only a little waits for it, whether it has ended its side or not', async () => {
+    await using daemon = await startDaemon();
+    for (const isEnded of [false, true]) {
+      const deaf = new Duplex({ read() {}, write() {} });
+      daemon.server.handle(deaf);
+      deaf.push('{"type":"ping"}\n');
+      if (isEnded) deaf.push(null);
+    }
+    await settle();
+    expect(daemon.server.connections).toBe(2);
+    daemon.clock.advance(32_000);
     await settle();
     expect(daemon.server.connections).toBe(0);
   });
