@@ -6,12 +6,9 @@
 import { isUtf8 } from 'node:buffer';
 import { type ErrorCode, RegistryError } from './errors.js';
 import { type Limits, MAX_ID_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_VALUE_DEPTH, MAX_WEIGHT } from './limits.js';
-import { ALL, type CommandType, EVERY_INSTANCE, type RequestId } from './messages.js';
+import { ALL, type CommandType, EVERY_INSTANCE, type RequestId, UNNAMED } from './messages.js';
 import { checkName } from './names.js';
 import { parseTimeout, timeoutToMs } from './timeout.js';
-
-/** The `instance` of a service's one unnamed instance, inside programs; the wire leaves it out. */
-export const UNNAMED = '';
 
 interface CheckedRequest<T extends CommandType> {
   readonly type: T;

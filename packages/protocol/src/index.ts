@@ -11,7 +11,6 @@ export {
   type RegisterRequest,
   type Request,
   RequestError,
-  UNNAMED,
 } from './codec.js';
 export { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.js';
 export { ERRORS, type ErrorCode, isErrorCode, RegistryError } from './errors.js';
@@ -46,6 +45,7 @@ export {
   type RequestId,
   type RequestOf,
   type Timeout,
+  UNNAMED,
 } from './messages.js';
 export { checkName } from './names.js';
 export { parseDecimal, parseTimeout, timeoutToMs } from './timeout.js';

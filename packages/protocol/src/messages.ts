@@ -122,3 +122,5 @@ export type ReplyOf<C extends CommandType> = Commands[C]['reply'];
 export const ALL = 'all';
 /** The instance under which every instance of a service is meant, in a destruction. */
 export const EVERY_INSTANCE = '*';
+/** The instance of a service that has no name, inside programs; the wire leaves it out. */
+export const UNNAMED = '';

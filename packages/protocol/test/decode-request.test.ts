@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { decodeRequest, encodeRequest, type RegisterRequest, UNNAMED } from '../src/codec.js';
+import { decodeRequest, encodeRequest, type RegisterRequest } from '../src/codec.js';
 import { DEFAULT_LIMITS, MAX_TIMEOUT } from '../src/limits.js';
+import { UNNAMED } from '../src/messages.js';
 
 function decode(text: string): ReturnType<typeof decodeRequest> {
   return decodeRequest(Buffer.from(text), DEFAULT_LIMITS);

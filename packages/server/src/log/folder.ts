@@ -44,28 +44,19 @@ export function snapshotPath(folder: string, number: number): string {
 /**
  * Makes the folder where it is not there, and sees that it is one that a daemon may use.
  *
- * @throws {RegistryError} `data_unusable` or `data_foreign`
+ * @throws {RegistryError} `data_foreign`, and what the system throws where it will not have the folder.
  */
 export function prepareFolder(folder: string): void {
-  try {
-    makeFolder(folder);
-    const names = readdirSync(folder);
-    const strangers = names.filter((name) => !isOurs(name) && !NOBODYS.has(name));
-    if (strangers.length > 0 && !names.some(isOurs)) {
-      throw new RegistryError(
-        'data_foreign',
-        `${folder} is not a data folder: it holds ${JSON.stringify(strangers[0])}. Give --data-dir an empty folder or one that does not exist yet`,
-      );
-    }
-    if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, FOLDER_MODE);
-  } catch (cause) {
-    if (cause instanceof RegistryError) throw cause;
+  makeFolder(folder);
+  const names = readdirSync(folder);
+  const strangers = names.filter((name) => !isOurs(name) && !NOBODYS.has(name));
+  if (strangers.length > 0 && !names.some(isOurs)) {
     throw new RegistryError(
-      'data_unusable',
-      `cannot use ${folder}: ${String(cause)}. Give --data-dir a folder that this user may write, or start with --memory`,
-      { cause },
+      'data_foreign',
+      `${folder} is not a data folder: it holds ${JSON.stringify(strangers[0])}. Give --data-dir an empty folder or one that does not exist yet`,
     );
   }
+  if ((statSync(folder).mode & 0o077) !== 0) chmodSync(folder, FOLDER_MODE);
 }
 
 /** One above the other. The recursive `mkdirSync` tries for ever where the system will have no folder, as in /proc. */
