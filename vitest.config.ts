@@ -7,6 +7,8 @@ export default defineConfig({
     // Unit tests run on the sources; the end-to-end tests in tests/ drive what was built.
     alias: [
       { find: '@reg/protocol/testing', replacement: source('protocol/src/testing.ts') },
+      { find: '@reg/client/undici', replacement: source('client/src/undici/index.ts') },
+      { find: '@reg/server/testing', replacement: source('server/src/testing/index.ts') },
       { find: /^@reg\/(protocol|server|client)$/, replacement: source('$1/src/index.ts') },
     ],
   },
@@ -15,5 +17,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
     testTimeout: 20_000,
+    // Where clients keep what they last knew: not among the files of who runs the tests.
+    env: { XDG_CACHE_HOME: new URL('./node_modules/.cache/reg-tests', import.meta.url).pathname },
   },
 });

@@ -112,7 +112,16 @@ export class Wire {
   }
 
   async ask(request: object | string): Promise<Record<string, unknown>> {
+    this.send(request);
+    return this.next();
+  }
+
+  send(request: object | string): void {
     this.socket.write(`${typeof request === 'string' ? request : JSON.stringify(request)}\r\n`);
+  }
+
+  /** The next line that comes: a reply or an event. */
+  async next(): Promise<Record<string, unknown>> {
     const { value, done } = await this.#lines.next();
     if (done) throw new Error('the connection has ended');
     return JSON.parse(value) as Record<string, unknown>;

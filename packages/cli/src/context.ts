@@ -1,14 +1,17 @@
 /** What the commands that talk to a registry are given: flags and environment, made into a client. */
 
 import { type Client, type ClientOptions, connect } from '@reg/client';
-import { type Clock, parseDecimal, systemClock } from '@reg/protocol';
+import { type Clock, systemClock } from '@reg/protocol';
 import { type Address, resolveAddress } from './address.js';
-import { advise, CommandError } from './errors.js';
+import { DAY, readDuration } from './duration.js';
+import { advise } from './errors.js';
 import type { Host } from './host.js';
 import type { Output } from './output.js';
 
 export interface Context {
   readonly address: Address;
+  /** What `--timeout` says, in ms. */
+  readonly timeout: number;
   readonly output: Output;
   readonly clock: Clock;
   /** Aborted by Ctrl-C and SIGTERM. */
@@ -18,22 +21,23 @@ export interface Context {
 }
 
 export interface ConnectionFlags {
+  /** One or several, with commas between them. */
   readonly addr?: string;
-  /** Seconds, as text. */
   readonly timeout: string;
 }
 
 /** @throws {RegistryError | CommandError} where a flag or the environment makes no sense. */
 export function makeContext(flags: ConnectionFlags, host: Host, output: Output): Context {
   const address = resolveAddress(flags.addr, host.env);
-  const timeout = readTimeout(flags.timeout);
+  const timeout = readDuration(flags.timeout, '--timeout', { most: DAY });
   const defaults: ClientOptions = { reconnect: false, requestTimeout: timeout, connectTimeout: timeout };
   return {
     address,
+    timeout,
     output,
     clock: systemClock,
     signal: host.interruption(),
-    connect: (options) => connect(address.endpoint, { ...defaults, ...options }),
+    connect: (options) => connect(address.endpoints, { ...defaults, ...options }),
   };
 }
 
@@ -54,13 +58,4 @@ export async function withClient<T>(
   } catch (error) {
     throw advise(error, context.address);
   }
-}
-
-const MAX_SECONDS = 86_400;
-
-/** @returns ms */
-function readTimeout(text: string): number {
-  const seconds = parseDecimal(text);
-  if (seconds !== undefined && seconds > 0 && seconds <= MAX_SECONDS) return seconds * 1000;
-  throw new CommandError('usage', `--timeout must be seconds above 0 and at most ${MAX_SECONDS}, not "${text}"`);
 }

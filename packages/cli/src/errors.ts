@@ -1,24 +1,34 @@
 /** What goes wrong, as it is told: which exit code, which words, and what to do next. */
 
-import { DEFAULT_PORT, type Endpoint, ERRORS, type ErrorCode, formatEndpoint, RegistryError } from '@reg/protocol';
+import { DEFAULT_PORT, type Endpoint, ERRORS, type ErrorCode, RegistryError } from '@reg/protocol';
 import { CommanderError } from 'commander';
-import { type Address, isLoopback } from './address.js';
+import { type Address, formatAddress, isLoopback } from './address.js';
 
 /** What scripts can branch on. The codes of `ERRORS` lead to them; 3 is for what only regctl calls a failure. */
 export const EXIT_CODES: Readonly<Record<number, string>> = {
   0: 'done',
   1: 'an unexpected failure',
   2: 'wrong usage or input',
-  3: 'nothing found (query of a name)',
+  3: 'nothing found (query of a name, explain)',
   4: 'no registry answers at the address',
-  5: 'no reply in time',
+  5: 'no reply in time, or not enough instances (wait)',
   6: 'the registry refused',
   7: 'the registry cannot start (serve)',
+  126: 'the command cannot be run (run, wait)',
+  127: 'there is no such command (run, wait)',
   130: 'interrupted',
 };
 
 /** Codes of errors that are regctl's own, beside those of the protocol. */
-const OWN_EXITS = { usage: 2, not_found: 3, unwritable: 1 } as const;
+const OWN_EXITS = {
+  usage: 2,
+  not_found: 3,
+  not_enough: 5,
+  unwritable: 1,
+  // As a shell has them.
+  not_executable: 126,
+  no_command: 127,
+} as const;
 
 /** An error that has nothing to do with the registry's. */
 export class CommandError extends Error {
@@ -71,16 +81,19 @@ function unknownCodeOf(error: RegistryError): string | undefined {
 
 /** What to say, and what to do next, where the client's own words do not tell. */
 const ADVICE: { readonly [C in ErrorCode]?: (error: RegistryError, address: Address) => string } = {
-  connect_failed: ({ cause }, { endpoint, origin }) => {
-    const told = `no registry answers at ${formatEndpoint(endpoint)}${reasonOf(cause)}.`;
-    if (!isLoopback(endpoint.host)) return `${told}\nIs the address right? It is that of ${origin}.`;
+  connect_failed: ({ cause }, address) => {
+    const { endpoints, origin } = address;
+    const told = `no registry answers at ${formatAddress(address)}${reasonOf(cause)}.`;
+    const here = endpoints.find(({ host }) => isLoopback(host));
+    if (!here) return `${told}\nIs the address right? It is that of ${origin}.`;
     const elsewhere = origin === undefined ? 'say where it is, with --addr or REG_ADDR' : `check ${origin}`;
-    return `${told} Start one with: ${serveCommand(endpoint)}\nOr ${elsewhere}.`;
+    return `${told} Start one with: ${serveCommand(here)}\nOr ${elsewhere}.`;
   },
   connection_lost: ({ message }) => `${message}.\nWhether a change was made is unknown: regctl query shows it.`,
-  timed_out: ({ message }, { endpoint }) =>
-    `${formatEndpoint(endpoint)} does not answer: ${message}.\nTo wait longer, give --timeout.`,
-  bad_reply: ({ message }, { endpoint }) => `${formatEndpoint(endpoint)} does not talk as a registry does: ${message}`,
+  timed_out: ({ message }, address) =>
+    `${formatAddress(address)} does not answer: ${message}.\nTo wait longer, give --timeout.`,
+  bad_reply: ({ message }, address) => `${formatAddress(address)} does not talk as a registry does: ${message}`,
+  owned: ({ message }) => `${message}.\nregctl explain shows whose it is, and --takeover takes it over.`,
   aborted: () => 'interrupted',
 };
 
@@ -93,6 +106,9 @@ const TYPED: Readonly<Record<string, string>> = {
   tags: '--tag',
   meta: '--meta',
   weight: '--weight',
+  status: '--status',
+  linger: '--linger',
+  prefix: '--prefix',
 };
 
 function nameTyped(quoted: string, field: string): string {

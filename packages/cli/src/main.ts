@@ -18,14 +18,17 @@ export async function main(version: string): Promise<void> {
  * Runs one command line.
  *
  * @param args without the program's name.
- * @returns the exit code; see `EXIT_CODES`. It never throws.
+ * @returns the exit code; see `EXIT_CODES`, but that of a command that it ran may be any. It never throws.
  */
 export async function run(args: readonly string[], version: string, host: Host): Promise<number> {
   const output = new Output(host, args);
+  let code = 0;
   try {
-    const program = await makeProgram(args, version, host, output);
+    const program = await makeProgram(args, version, host, output, (ended) => {
+      code = ended;
+    });
     await program.parseAsync(args, { from: 'user' });
-    return 0;
+    return code;
   } catch (error) {
     const failure = explain(error);
     if (failure.exit !== 0) output.fail(failure);

@@ -1,6 +1,6 @@
 /** The names that people type, refused in words of what they typed. */
 
-import { checkName, RegistryError } from '@reg/protocol';
+import { ALL, checkName, EVERY_INSTANCE, RegistryError } from '@reg/protocol';
 import { cut, plain } from './table.js';
 
 /** As much of a wrong name as is shown, in columns. */
@@ -14,6 +14,30 @@ export function readKey(text: string): string {
 /** @throws {RegistryError} `invalid_name` or `reserved_name` */
 export function readInstance(text: string | undefined): string | undefined {
   return text === undefined ? undefined : readName(text, '--instance');
+}
+
+/** The beginning of names, which a reserved word may be too. @throws {RegistryError} `invalid_name` */
+export function readPrefix(text: string): string {
+  return text === ALL || text === EVERY_INSTANCE ? text : readName(text, '--prefix');
+}
+
+/** A service, or one instance of it: `payments`, or `payments/i-42`. */
+export interface InstanceName {
+  readonly key: string;
+  /** Absent for the unnamed one. */
+  readonly instance?: string | undefined;
+}
+
+/** As one word, the way `readInstanceName` takes it. */
+export function nameOf({ key, instance }: InstanceName): string {
+  return instance === undefined ? key : `${key}/${instance}`;
+}
+
+/** Neither of the two names can hold what parts them. @throws {RegistryError} `invalid_name` or `reserved_name` */
+export function readInstanceName(text: string): InstanceName {
+  const end = text.indexOf('/');
+  if (end === -1) return { key: readKey(text) };
+  return { key: readKey(text.slice(0, end)), instance: readName(text.slice(end + 1), 'the name of an instance') };
 }
 
 function readName(text: string, what: string): string {

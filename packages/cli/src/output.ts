@@ -3,24 +3,50 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import type { Failure } from './errors.js';
 import type { Host, Terminal } from './host.js';
-import { layOut, plain, type Table } from './table.js';
+import { drawLines, ENTER, LEAVE } from './screen.js';
+import { cut, type Line, layOut, plain, type Table, type Tone } from './table.js';
+
+const COLOURS = {
+  good: 'green',
+  doubtful: 'yellow',
+  leaving: 'cyan',
+  bad: 'red',
+  faint: 'dim',
+  strong: 'bold',
+} as const satisfies Readonly<Record<Tone, keyof ChalkInstance>>;
+
+/** What a terminal shows at one moment: a line about it, the table, and how many rows there was no room for. */
+export interface Picture {
+  readonly heading: Line;
+  readonly table: Table;
+  readonly hidden: number;
+}
+
+/** What a picture has beside the rows: the heading, an empty line, the titles, and what is said of hidden rows. */
+const FRAME_LINES = 4;
 
 /**
- * In JSON, a run writes one document to standard output where it succeeds, and to standard error lines of
- * `{"note":…}` and, where it fails, `{"error":…}`. Nothing reaches a terminal that could act upon it.
+ * In JSON, a run writes one document to standard output where it succeeds (a watch: one for each event), and to
+ * standard error lines of `{"note":…}` and, where it fails, `{"error":…}`. Nothing reaches a terminal that could
+ * act upon it.
  */
 export class Output {
   readonly json: boolean;
+  /** Whether a table can be drawn again and again in the same place. */
+  readonly live: boolean;
   readonly #stdout: Terminal;
   readonly #stderr: Terminal;
   readonly #outStyle: ChalkInstance;
   readonly #errStyle: ChalkInstance;
+  /** What was drawn last, while there is something drawn. */
+  #picture: Picture | undefined;
 
   /** Reads `--json` and `--no-color` by itself: that the other arguments are wrong is told in this form too. */
   constructor({ env, stdout, stderr }: Host, args: readonly string[]) {
     this.json = hasFlag(args, '--json');
     this.#stdout = stdout;
     this.#stderr = stderr;
+    this.live = !this.json && stdout.isTTY === true && env['TERM'] !== 'dumb';
     const forbidden = hasFlag(args, '--no-color');
     this.#outStyle = new Chalk({ level: !forbidden && takesColour(env, stdout) ? 1 : 0 });
     this.#errStyle = new Chalk({ level: !forbidden && takesColour(env, stderr) ? 1 : 0 });
@@ -32,15 +58,45 @@ export class Output {
     else this.#stdout.write(`${plainLines(text)}\n`);
   }
 
+  /** The same, where some lines mean more to people than others. */
+  report(document: object, lines: readonly Line[]): void {
+    if (this.json) this.#stdout.write(`${encode(document)}\n`);
+    else for (const { text, tone } of lines) this.#stdout.write(`${this.#paint(plain(text), tone)}\n`);
+  }
+
   /** A result that people read as a table. Only a terminal has it cut to its width. */
   table(document: object, table: Table): void {
     if (this.json) {
       this.#stdout.write(`${encode(document)}\n`);
-      return;
+    } else {
+      const width = this.#stdout.isTTY ? columnsOf(this.#stdout) : undefined;
+      this.#stdout.write(`${this.#layOut(table, width).join('\n')}\n`);
     }
-    const width = this.#stdout.isTTY ? columnsOf(this.#stdout) : undefined;
-    const [titles = '', ...rows] = layOut(table, width);
-    this.#stdout.write(`${[this.#outStyle.bold(titles), ...rows].join('\n')}\n`);
+  }
+
+  /** Draws in place of what was drawn before, on a terminal that is `live`. `erase` has to follow, some time. */
+  draw(picture: Picture): void {
+    if (!this.#picture) this.#stdout.write(ENTER);
+    this.#picture = picture;
+    this.#stdout.write(drawLines(this.#paintPicture(picture).slice(0, rowsOf(this.#stdout))));
+  }
+
+  /** How many rows of a table there is room for in a picture. */
+  get room(): number {
+    return Math.max(0, rowsOf(this.#stdout) - FRAME_LINES);
+  }
+
+  /** Gives the terminal back as it was, and leaves on it what was drawn last. */
+  erase(): void {
+    if (!this.#picture) return;
+    this.#stdout.write(`${LEAVE}${this.#paintPicture(this.#picture).join('\n')}\n`);
+    this.#picture = undefined;
+  }
+
+  /** Calls `listener` whenever the terminal has changed its size, until the function that it returns is called. */
+  onResize(listener: () => void): () => void {
+    this.#stdout.on('resize', listener);
+    return () => void this.#stdout.off('resize', listener);
   }
 
   /** Something to know beside the result. */
@@ -68,11 +124,31 @@ export class Output {
     if (this.json) this.#stderr.write(`${encode({ error: { code, message } })}\n`);
     else if (!helped) this.#stderr.write(`${this.#errStyle.red('error:')} ${plainLines(message)}\n`);
   }
+
+  /** A column narrower than the terminal; see `drawLines`. */
+  #paintPicture({ heading, table, hidden }: Picture): string[] {
+    const width = columnsOf(this.#stdout) - 1;
+    const more = hidden > 0 ? [this.#paint(`\u2026 and ${hidden} more`, 'faint')] : [];
+    return [this.#paint(cut(plain(heading.text), width), heading.tone), '', ...this.#layOut(table, width), ...more];
+  }
+
+  #layOut(table: Table, width: number | undefined): string[] {
+    const [titles = '', ...rows] = layOut(table, width);
+    return [this.#paint(titles, 'strong'), ...rows.map((row, i) => this.#paint(row, table.tones?.[i]))];
+  }
+
+  #paint(text: string, tone: Tone | undefined): string {
+    return tone === undefined ? text : this.#outStyle[COLOURS[tone]](text);
+  }
 }
 
-/** Some terminals do not know their width, and say 0. */
+/** Some terminals do not know their size, and say 0. */
 export function columnsOf({ columns }: Terminal): number {
   return columns || 80;
+}
+
+function rowsOf({ rows }: Terminal): number {
+  return rows || 24;
 }
 
 /** After `--` everything is a value. */

@@ -98,6 +98,8 @@ function findCandidates(commands: readonly Completed[]): string {
       continue
     fi
     case "$word" in
+      # Another command follows, or what is no flag: nothing is known of it.
+      --) files=yes; break ;;
       ${alternatives(valueFlags(commands))}) expects=$word ;;
       --addr=*) addr=("$word") ;;
       -*) ;;
@@ -110,7 +112,9 @@ function findCandidates(commands: readonly Completed[]): string {
     expects=\${current%%=*} flag=\${current%%=*}=
   fi
 
-  if [[ -n $expects ]]; then
+  if [[ -n $files ]]; then
+    :
+  elif [[ -n $expects ]]; then
     case "$command $expects" in
 ${commands.flatMap(valueCases).join('\n')}
     esac

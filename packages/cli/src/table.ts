@@ -2,6 +2,17 @@
 
 import stringWidth from 'string-width';
 
+/** What a line means, of which colours are made. */
+export type Tone = 'good' | 'doubtful' | 'leaving' | 'bad' | 'faint' | 'strong';
+
+export interface Line {
+  readonly text: string;
+  readonly tone?: Tone | undefined;
+}
+
+/** What something is called, and how it is. */
+export type Fact = readonly [name: string, text: string];
+
 export interface Column {
   readonly title: string;
   /** Gives way where the table is wider than the terminal. */
@@ -12,6 +23,8 @@ export interface Table {
   readonly columns: readonly Column[];
   /** One cell per column in each, raw: they are made safe here. */
   readonly rows: readonly (readonly string[])[];
+  /** One for each row, where they differ. */
+  readonly tones?: readonly (Tone | undefined)[];
 }
 
 const GAP = '  ';
@@ -91,6 +104,12 @@ export function layOut({ columns, rows }: Table, width: number | undefined): str
   const widths = fit(columns, natural, width);
   // Once more, for a terminal that not even the narrowest columns fit into.
   return cells.map((row) => cut(join(row.map(cutTo(widths)), widths), width));
+}
+
+/** The lines of a list of facts. */
+export function listFacts(facts: readonly Fact[]): Line[] {
+  const width = Math.max(...facts.map(([name]) => name.length));
+  return facts.map(([name, text]) => ({ text: `  ${name.padEnd(width)}${GAP}${text}` }));
 }
 
 function widest(cells: readonly (readonly string[])[], i: number, limit: number): number {

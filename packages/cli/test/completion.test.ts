@@ -62,7 +62,19 @@ function linesOf(text: string): string[] {
 
 describe('completion in bash', () => {
   it('offers the commands', () => {
-    expect(complete('regctl ').words).toEqual(['register', 'query', 'destroy', 'serve', 'completion', 'help']);
+    const commands = [
+      'register',
+      'run',
+      'query',
+      'watch',
+      'wait',
+      'explain',
+      'destroy',
+      'serve',
+      'status',
+      'completion',
+    ];
+    expect(complete('regctl ').words).toEqual([...commands, 'help']);
     expect(complete('regctl re').words).toEqual(['register']);
     expect(complete('regctl --json que').words).toEqual(['query']);
     expect(complete('regctl help de').words).toEqual(['destroy']);
@@ -71,6 +83,8 @@ describe('completion in bash', () => {
   it('offers the flags of the command, and the global ones', () => {
     expect(complete('regctl register web a:1 --k').words).toEqual(['--keep']);
     expect(complete('regctl query --').words).toEqual(expect.arrayContaining(['--detail', '--instance', '--json']));
+    expect(complete('regctl wait web --t').words).toEqual(['--timeout']);
+    expect(complete('regctl run web a:1 --check').words).toEqual(['--check', '--check-interval']);
     expect(complete('regctl serve --data').words).toEqual(['--data-dir']);
     expect(complete('regctl serve --add').words).toEqual([]);
     expect(complete('regctl --a').words).toEqual(['--addr']);
@@ -96,6 +110,18 @@ describe('completion in bash', () => {
     expect(complete('regctl query two\\ ', { services }).words).toEqual(['two\\ words', 'two\\ worlds']);
   });
 
+  it('offers a status', () => {
+    const own = ['passing', 'draining', 'critical'];
+    expect(complete('regctl register web a:1 --status ').words).toEqual(own);
+    expect(complete('regctl query web --status d').words).toEqual(['draining']);
+  });
+
+  it('offers nothing of its own for another command', () => {
+    const services = ['web'];
+    expect(complete('regctl wait web -- node --j', { services })).toEqual({ words: [], asked: [] });
+    expect(complete('regctl run web a:1 -- ', { services })).toEqual({ words: [], asked: [] });
+  });
+
   it('offers nothing of its own for the value of a flag', () => {
     expect(complete('regctl query --instance ', { services: ['web'] })).toEqual({ words: [], asked: [] });
     expect(complete('regctl register web a:1 --ttl ').words).toEqual([]);
@@ -105,6 +131,9 @@ describe('completion in bash', () => {
     const services = ['redis', 'redis-2', 'web'];
     expect(complete('regctl query ', { services }).words).toEqual(['all', ...services]);
     expect(complete('regctl destroy re', { services }).words).toEqual(['redis', 'redis-2']);
+    expect(complete('regctl watch ', { services }).words).toEqual(['all', ...services]);
+    expect(complete('regctl wait --min 2 w', { services }).words).toEqual(['web']);
+    expect(complete('regctl explain w', { services }).words).toEqual(['web']);
     expect(complete('regctl query redis ', { services })).toEqual({ words: [], asked: [] });
     expect(complete('regctl register re', { services })).toEqual({ words: [], asked: [] });
   });
@@ -136,7 +165,7 @@ describe('the other scripts', () => {
   it('know every command and flag', async () => {
     const { out: zsh } = await regctl(['completion', 'zsh']);
     const { out: fish } = await regctl(['completion', 'fish']);
-    for (const word of ['register', 'query', 'destroy', 'serve', 'completion']) {
+    for (const word of ['register', 'run', 'query', 'watch', 'wait', 'explain', 'destroy', 'serve', 'status']) {
       expect(zsh).toContain(`'${word}')`);
       expect(fish).toContain(`-a ${word} `);
     }

@@ -10,7 +10,7 @@ import { advise, CommandError, EXIT_CODES, explain } from '../src/errors.js';
 import { deadAddr, regctl, session, VERSION } from './regctl.js';
 
 const ENDPOINT = { host: '127.0.0.1', port: 7000 };
-const ADDRESS: Address = { endpoint: ENDPOINT, origin: undefined };
+const ADDRESS: Address = { endpoints: [ENDPOINT], origin: undefined };
 
 function told(error: unknown, address: Address = ADDRESS): { exit: number; message: string } {
   const { exit, message } = explain(advise(error, address));
@@ -107,19 +107,30 @@ describe('the exit codes', () => {
     ['::1', 7000, 'regctl serve --host ::1 --port 7000\n'],
   ])('is 4, and says how to start one at %s port %d', (host, port, command) => {
     const endpoint = { host, port };
-    const { message } = told(ConnectionError.failed(endpoint, undefined), { endpoint, origin: undefined });
+    const { message } = told(ConnectionError.failed([endpoint], undefined), {
+      endpoints: [endpoint],
+      origin: undefined,
+    });
     expect(message).toContain(`Start one with: ${command}Or say where it is, with --addr or REG_ADDR.`);
   });
 
   it('is 4 and says more where the machine cannot be reached', () => {
     const endpoint = { host: 'db1', port: 7000 };
-    const failed = ConnectionError.failed(endpoint, new Error('getaddrinfo ENOTFOUND db1'));
-    expect(told(failed, { endpoint, origin: 'REG_ADDR' })).toEqual({
+    const failed = ConnectionError.failed([endpoint], new Error('getaddrinfo ENOTFOUND db1'));
+    expect(told(failed, { endpoints: [endpoint], origin: 'REG_ADDR' })).toEqual({
       exit: 4,
       message:
         'no registry answers at db1:7000 (getaddrinfo ENOTFOUND db1).\nIs the address right? It is that of REG_ADDR.',
     });
     expect(told(ConnectionError.lost(ENDPOINT, new Error('reset'))).message).toContain('regctl query shows it');
+  });
+
+  it('is 4, and names every address that was tried', () => {
+    const endpoints = [{ host: 'db1', port: 7000 }, ENDPOINT];
+    const { message } = told(ConnectionError.failed(endpoints, undefined), { endpoints, origin: '--addr' });
+    expect(message).toBe(
+      'no registry answers at db1:7000,127.0.0.1:7000. Start one with: regctl serve --port 7000\nOr check --addr.',
+    );
   });
 
   it('is 5 where no reply comes in time', () => {

@@ -1,49 +1,32 @@
 import { createServer, type Server } from 'node:net';
 import { connect } from '@reg/client';
-import { type Endpoint, formatEndpoint, systemClock } from '@reg/protocol';
+import type { Endpoint } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { resolveAddress } from '../src/address.js';
-import { register } from '../src/commands/register.js';
-import type { Context } from '../src/context.js';
-import { Output } from '../src/output.js';
-import { deadAddr, regctl, type Screen, screen, startServer } from './regctl.js';
+import { type RegisterArguments, register } from '../src/commands/register.js';
+import { type Bench, type BenchOptions, deadAddr, makeBench, regctl, screen, startServer } from './regctl.js';
 
-interface Kept {
-  readonly stdout: Screen;
-  readonly stderr: Screen;
-  /** Moves the clock of the client. */
-  readonly clock: ManualClock;
-  interrupt(): void;
+interface Kept extends Bench {
   readonly ended: Promise<void>;
 }
 
-interface Surroundings extends Omit<Kept, 'ended'> {
-  readonly context: Context;
-}
-
-function surroundings(addr: string, args: readonly string[] = []): Surroundings {
-  const controller = new AbortController();
-  const clock = new ManualClock();
-  const [stdout, stderr] = [screen(), screen()];
-  const address = resolveAddress(addr, {});
-  const context: Context = {
-    address,
-    output: new Output({ env: {}, stdout, stderr, interruption: () => controller.signal }, args),
-    clock: systemClock,
-    signal: controller.signal,
-    // Without chance the first heartbeat comes at a third of the ttl.
-    connect: (options) => connect(address.endpoint, { ...options, clock, random: () => 0 }),
-  };
-  return { stdout, stderr, clock, context, interrupt: () => controller.abort() };
-}
-
 /** Keeps `web/w1` registered with a ttl of 10 s, and returns when it is. */
-async function keep(addr: string, args: readonly string[] = []): Promise<Kept> {
-  const { context, ...kept } = surroundings(addr, args);
-  const ended = register({ key: 'web', values: 'a:1', instance: 'w1', ttl: '10', keep: true }, context);
-  await vi.waitFor(() => expect(kept.stdout.text).not.toBe(''));
-  return { ...kept, ended };
+async function keep(options: BenchOptions = {}, given: Partial<RegisterArguments> = {}): Promise<Kept> {
+  const bench = await makeBench(options);
+  const wanted = { key: 'web', values: 'a:1', instance: 'w1', ttl: '10', keep: true, ...given };
+  const ended = register(wanted, bench.context);
+  ended.catch(() => {});
+  await bench.registry.settle();
+  expect(bench.stdout.text).not.toBe('');
+  return { ...bench, ended };
+}
+
+/** Makes the registry forget it, and lets the next heartbeat find that out. */
+async function loseIt({ registry }: Kept): Promise<void> {
+  registry.dropHeartbeats();
+  await registry.advance(10_000);
+  registry.dropHeartbeats(false);
+  await registry.advance(4000);
 }
 
 function endpointOf(server: Server): Endpoint {
@@ -54,13 +37,13 @@ function endpointOf(server: Server): Endpoint {
 
 describe('regctl register --keep', () => {
   it('stays registered until it is interrupted, and then destroys what it registered', async () => {
-    const { server, addr } = await startServer();
-    const { stdout, stderr, interrupt, ended } = await keep(addr);
+    const { registry, stdout, stderr, find, interrupt, ended } = await keep();
     expect(stdout.text).toBe('registered web/w1, and keeping it registered; Ctrl-C destroys it\n');
-    expect(server.registry.find('web', 'w1')).toBeDefined();
+    await registry.advance(60_000);
+    expect(await find('web')).toHaveLength(1);
     interrupt();
     await ended;
-    expect(server.registry.find('web', 'w1')).toBeUndefined();
+    expect(await find('web')).toHaveLength(0);
     expect(stderr.text).toBe('destroyed web/w1\n');
   });
 
@@ -79,48 +62,62 @@ describe('regctl register --keep', () => {
     expect(server.registry.find('web', '')).toBeUndefined();
   });
 
+  it.each([
+    [undefined, 2],
+    ['500ms', 0.5],
+    ['none', undefined],
+  ])('outlives its connection with --linger %s by %s s', async (linger, seconds) => {
+    const { find } = await keep({}, linger === undefined ? {} : { linger });
+    expect((await find('web'))[0]?.linger).toBe(seconds);
+  });
+
   it('tells that the registry had lost it, and that it has it again', async () => {
-    const { addr } = await startServer();
-    const { stderr, clock, interrupt, ended } = await keep(addr);
-    await regctl(['destroy', 'web', '--instance', 'w1', '--addr', addr]);
-    clock.advance(4000);
-    await vi.waitFor(() => expect(stderr.text).toContain('recovered'));
-    expect(stderr.text).toMatch(
-      /^warning: lost web\/w1: the registry had forgotten it\nrecovered web\/w1 after \d+\.\d s\n$/,
+    const kept = await keep();
+    await loseIt(kept);
+    expect(kept.stderr.text).toMatch(
+      /^warning: lost web\/w1: the registry had forgotten it\nrecovered web\/w1 after [\d.]+m?s\n$/,
     );
-    interrupt();
-    await ended;
+    kept.interrupt();
+    await kept.ended;
   });
 
   it('tells it as JSON to a program, a line each, and the result as one document', async () => {
-    const { addr } = await startServer();
-    const { stdout, stderr, clock, interrupt, ended } = await keep(addr, ['--json']);
-    await regctl(['destroy', 'web', '--instance', 'w1', '--addr', addr]);
-    clock.advance(4000);
-    await vi.waitFor(() => expect(stderr.text).toContain('recovered'));
-    interrupt();
-    await ended;
-    expect(JSON.parse(stdout.text)).toEqual({ key: 'web', instance: 'w1', revision: 1, generation: 1 });
-    const notes = stderr.text
+    const kept = await keep({ args: ['--json'] });
+    await loseIt(kept);
+    kept.interrupt();
+    await kept.ended;
+    expect(JSON.parse(kept.stdout.text)).toEqual({ key: 'web', instance: 'w1', revision: 1, generation: 1 });
+    const notes = kept.stderr.text
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line).note.code);
     expect(notes).toEqual(['lost', 'recovered', 'destroyed']);
   });
 
+  it('ends where somebody destroys it, and does not bring it back', async () => {
+    const { registry, stderr, connect, find, ended } = await keep();
+    await connect().destroy('web', { instance: 'w1' });
+    await registry.advance(4000);
+    await expect(ended).rejects.toMatchObject({ code: 'destroyed' });
+    expect(stderr.text).toBe('warning: lost web/w1: somebody destroyed it, and it is not registered again\n');
+    expect(await find('web')).toEqual([]);
+  });
+
+  it('ends where another takes it over, and leaves that alone', async () => {
+    const { registry, stderr, connect, find, ended } = await keep();
+    await connect().register('web', 'b:1', { instance: 'w1', takeover: true });
+    await registry.advance(4000);
+    await expect(ended).rejects.toMatchObject({ code: 'superseded' });
+    expect(stderr.text).toContain('lost web/w1: another process has taken it over');
+    expect(await find('web')).toMatchObject([{ values: 'b:1' }]);
+  });
+
   it('says that it could not destroy it where the registry is gone', async () => {
-    const { server, addr } = await startServer();
-    const { stderr, clock, interrupt, ended } = await keep(addr);
-    await server.close();
+    const { registry, stderr, interrupt, ended } = await keep();
+    await registry.stop();
     interrupt();
-    let code: string | undefined;
-    ended.catch((error) => {
-      code = error.code;
-    });
-    await vi.waitFor(() => {
-      clock.advance(1000);
-      expect(code).toBe('connect_failed');
-    });
+    await registry.advance(10_000);
+    await expect(ended).rejects.toMatchObject({ code: 'connect_failed' });
     expect(stderr.text).toContain('warning: web/w1 could not be destroyed: it stays until its ttl is over\n');
   });
 
@@ -141,8 +138,12 @@ describe('regctl register --keep', () => {
         socket.once('data', () => resolve());
       });
     });
-    const { clock, context } = surroundings(formatEndpoint(endpointOf(silent)));
-    const ended = register({ key: 'web', values: 'a:1', keep: true }, context);
+    const { context } = await makeBench();
+    const clock = new ManualClock();
+    const ended = register(
+      { key: 'web', values: 'a:1', keep: true },
+      { ...context, connect: (options) => connect(endpointOf(silent), { ...options, clock }) },
+    );
     const failed = expect(ended).rejects.toMatchObject({ code: 'timed_out' });
     await connected;
     clock.advance(5000);

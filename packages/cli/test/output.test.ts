@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Output } from '../src/output.js';
-import { type Screen, screen } from './regctl.js';
+import { makeHost, type Screen, screen } from './regctl.js';
 
 interface Setting {
   readonly env?: Readonly<Record<string, string>>;
@@ -12,7 +12,7 @@ interface Setting {
 function write(action: (output: Output) => void, { env = {}, args = [], isTTY = false }: Setting = {}): Screen[] {
   const screens = [screen(isTTY, 80), screen(isTTY, 80)] as const;
   const [stdout, stderr] = screens;
-  action(new Output({ env, stdout, stderr, interruption: () => new AbortController().signal }, args));
+  action(new Output(makeHost({ env, stdout, stderr }), args));
   return [...screens];
 }
 
@@ -44,7 +44,7 @@ describe('colour', () => {
 
   it('is told by each stream apart', () => {
     const [stdout, stderr] = [screen(false), screen(true)];
-    const output = new Output({ env: {}, stdout, stderr, interruption: () => new AbortController().signal }, []);
+    const output = new Output(makeHost({ stdout, stderr }), []);
     output.table({}, { columns: [{ title: 'NAME' }], rows: [] });
     output.fail(FAILURE);
     expect(stdout.text).toBe('NAME\n');

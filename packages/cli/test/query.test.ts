@@ -1,6 +1,6 @@
 import { connect, type InstanceRecord } from '@reg/client';
 import { describe, expect, it } from 'vitest';
-import { age, tabulate } from '../src/commands/query.js';
+import { tabulate } from '../src/records.js';
 import { regctl, screen, session, startServer } from './regctl.js';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -10,12 +10,12 @@ function record(fields: Partial<InstanceRecord>): InstanceRecord {
 }
 
 function rows(fields: Partial<InstanceRecord>, detail = false): readonly string[] | undefined {
-  return tabulate([record(fields)], detail, NOW).rows[0];
+  return tabulate([record(fields)], { detail }, NOW).rows[0];
 }
 
 describe('the table of a query', () => {
   it('has a row for each instance', () => {
-    const { columns } = tabulate([], false, NOW);
+    const { columns } = tabulate([], {}, NOW);
     expect(columns.map(({ title }) => title)).toEqual(['SERVICE', 'INSTANCE', 'VALUE', 'TTL', 'REGISTERED']);
     expect(rows({})).toEqual(['web', '-', 'a:1', '30s', '90s ago']);
     expect(rows({ instance: 'w1', values: { port: 1 }, timeout: 'never' })).toEqual([
@@ -28,20 +28,24 @@ describe('the table of a query', () => {
   });
 
   it('has more columns in detail', () => {
-    const { columns } = tabulate([], true, NOW);
+    const { columns } = tabulate([], { detail: true }, NOW);
     expect(columns.map(({ title }) => title)).toEqual([
       'SERVICE',
       'INSTANCE',
       'VALUE',
+      'STATUS',
       'TTL',
       'LEFT',
+      'LINGER',
       'REGISTERED',
       'REVISION',
       'LABELS',
     ]);
-    expect(rows({ left: 12.345 }, true)?.slice(3)).toEqual(['30s', '12.4s', '90s ago', '7', '-']);
-    expect(rows({ left: 'never', tags: ['v2', 'eu'], meta: { zone: 'eu-1' }, weight: 0 }, true)?.slice(4)).toEqual([
+    expect(rows({ left: 12.345 }, true)?.slice(3)).toEqual(['passing', '30s', '12.4s', '-', '90s ago', '7', '-']);
+    const labels = { tags: ['v2', 'eu'], meta: { zone: 'eu-1' }, weight: 0 };
+    expect(rows({ left: 'never', linger: 2, ...labels }, true)?.slice(5)).toEqual([
       'never',
+      '2s',
       '90s ago',
       '7',
       'v2 eu zone=eu-1 weight:0',
@@ -49,21 +53,20 @@ describe('the table of a query', () => {
   });
 
   it('never shows that nothing is left', () => {
-    expect(rows({ left: 0.001 }, true)?.[4]).toBe('0.1s');
+    expect(rows({ left: 0.001 }, true)?.[5]).toBe('0.1s');
   });
 
-  it.each([
-    [-5000, '0s'],
-    [999, '0s'],
-    [119_999, '119s'],
-    [120_000, '2m'],
-    [7_199_999, '119m'],
-    [7_200_000, '2h'],
-    [172_799_999, '47h'],
-    [172_800_000, '2d'],
-    [400 * 86_400_000, '400d'],
-  ])('says %d ms as %s', (ms, text) => {
-    expect(age(ms)).toBe(text);
+  it('has the status where one is not passing, and colours for those', () => {
+    const records = [
+      record({}),
+      record({ status: 'suspect' }),
+      record({ status: 'draining' }),
+      record({ status: 'critical' }),
+    ];
+    const { columns, rows, tones } = tabulate(records, {}, NOW);
+    expect(columns[3]?.title).toBe('STATUS');
+    expect(rows.map((row) => row[3])).toEqual(['passing', 'suspect', 'draining', 'critical']);
+    expect(tones).toEqual([undefined, 'doubtful', 'leaving', 'bad']);
   });
 });
 
@@ -183,5 +186,54 @@ describe('regctl query', () => {
     const { out } = await regctl(['query', 'evil', '--json', '--addr', addr]);
     expect(out).toMatch(/^[ -~]*\n$/);
     expect(JSON.parse(out).services[0].values).toBe(value);
+  });
+
+  it('shows what passes unless it is asked for a status', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', '1', '--instance', 'a');
+    await regctl('register', 'web', '2', '--instance', 'b', '--status', 'critical');
+    const instances = async (...flags: string[]) =>
+      JSON.parse((await regctl('query', 'web', '--json', ...flags)).out).services.map(
+        (each: InstanceRecord) => each.instance,
+      );
+    expect(await instances()).toEqual(['a']);
+    expect(await instances('--status', 'any')).toEqual(['a', 'b']);
+    expect(await instances('--status', 'critical')).toEqual(['b']);
+    expect((await regctl('query', 'web', '--status', 'any')).out).toMatch(
+      /^SERVICE .* STATUS .*\n.* passing .*\n.* critical /,
+    );
+    expect((await regctl('query', 'web', '--status', 'dead')).code).toBe(2);
+  });
+
+  it('selects by tags and metadata', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', '1', '--instance', 'a', '--tag', 'v2', '--tag', 'eu', '--meta', 'zone=x');
+    await regctl('register', 'web', '2', '--instance', 'b', '--tag', 'v2', '--meta', 'zone=y');
+    const values = async (...flags: string[]) =>
+      JSON.parse((await regctl('query', 'web', '--json', ...flags)).out).services.map(
+        (each: InstanceRecord) => each.values,
+      );
+    expect(await values('--tag', 'v2')).toEqual(['1', '2']);
+    expect(await values('--tag', 'v2', '--tag', 'eu')).toEqual(['1']);
+    expect(await values('--tag', 'v2', '--meta', 'zone=y')).toEqual(['2']);
+    expect((await regctl('query', 'all', '--meta', 'zone=z')).err).toMatch(/^nothing like that is registered at /);
+  });
+
+  it('says where there is something, but nothing usable, or nothing like that', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', '1', '--instance', 'a', '--status', 'draining');
+    const shown = 'All it has are shown by: regctl query web --status any\n';
+    expect(await regctl('query', 'web')).toEqual({
+      code: 3,
+      out: '',
+      err: `error: no instance of web is usable: it drains, or says that it cannot serve. ${shown}`,
+    });
+    expect((await regctl('query', 'web', '--instance', 'a')).err).toContain('web/a is there, but not usable: ');
+    expect((await regctl('query', 'web', '--status', 'critical')).err).toBe(
+      `error: no instance of web is like that. ${shown}`,
+    );
+    expect((await regctl('query', 'web', '--status', 'any', '--instance', 'b')).err).toContain(
+      'web has no instance b.',
+    );
   });
 });

@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
-import { session } from './regctl.js';
+import { connect } from '@reg/client';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { regctl, session, startServer } from './regctl.js';
 
 describe('regctl register', () => {
   it('says whether it registered, updated or renewed, and for how long', async () => {
@@ -37,6 +38,35 @@ describe('regctl register', () => {
       meta: { zone: 'eu-1', note: 'a=b' },
       weight: 5,
     });
+  });
+
+  it.each([
+    ['500ms', 0.5],
+    ['2m', 120],
+    ['1.5', 1.5],
+  ])('takes a ttl of %s', async (ttl, seconds) => {
+    const regctl = await session();
+    await regctl('register', 'web', 'a:1', '--ttl', ttl);
+    expect(JSON.parse((await regctl('query', 'web', '--json')).out).services[0].timeout).toBe(seconds);
+  });
+
+  it('says of an instance how it is', async () => {
+    const regctl = await session();
+    await regctl('register', 'web', 'a:1', '--status', 'draining');
+    const { services } = JSON.parse((await regctl('query', 'web', '--status', 'any', '--json')).out);
+    expect(services[0].status).toBe('draining');
+  });
+
+  it('takes over what another owns only where it is told to', async () => {
+    const { addr } = await startServer();
+    const client = connect(addr);
+    onTestFinished(() => client.close());
+    await client.register('web', 'a:1', { instance: 'w1' });
+    const args = ['register', 'web', 'b:1', '--instance', 'w1', '--addr', addr];
+    const refused = await regctl(args);
+    expect(refused.code).toBe(6);
+    expect(refused.err).toContain('--takeover takes it over');
+    expect((await regctl([...args, '--takeover'])).out).toBe('registered web/w1 for 30 s\n');
   });
 
   it('keeps a metadata name that every object has', async () => {
@@ -95,6 +125,10 @@ describe('regctl register', () => {
     [['--instance', 'a/b'], 'invalid_name', '--instance must be of 1 to 255 bytes, without "/"'],
     [['--json-value'], 'usage', '--json-value'],
     [['--instance', '*'], 'reserved_name', '"*"'],
+    [['--linger', '2'], 'usage', '--linger goes with --keep'],
+    [['--linger', 'soon', '--keep'], 'invalid_linger', '--linger must be a time'],
+    [['--linger', '86401', '--keep'], 'invalid_linger', '--linger must be a time'],
+    [['--status', 'suspect'], 'usage', '--status'],
   ])('refuses %j as %s', async (flags, code, named) => {
     const regctl = await session();
     const { code: exit, out, err } = await regctl('register', 'web', '{', ...flags, '--json');

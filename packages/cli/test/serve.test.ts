@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { isLoopback } from '../src/address.js';
 import { serve } from '../src/commands/serve.js';
 import { Output } from '../src/output.js';
-import { type Finished, regctl, screen } from './regctl.js';
+import { type Finished, makeHost, regctl, screen } from './regctl.js';
 
 interface Start {
   readonly flags?: Readonly<Record<string, unknown>>;
@@ -20,7 +20,7 @@ const READY: Ready = { endpoint: { host: '127.0.0.1', port: 6734 }, restored: 0 
 /** Runs `serve` with a daemon that is ready, and stops, at once. */
 async function start({ flags = {}, env = {}, ready = READY, args = [] }: Start): Promise<Omit<Finished, 'code'>> {
   const [stdout, stderr] = [screen(), screen()];
-  const output = new Output({ env, stdout, stderr, interruption: () => new AbortController().signal }, args);
+  const output = new Output(makeHost({ env, stdout, stderr }), args);
   const run = async (_: Config, onReady: (ready: Ready) => void): Promise<void> => onReady(ready);
   await serve({ flags, config: undefined, printConfig: false }, { env, output }, run);
   return { out: stdout.text, err: stderr.text };

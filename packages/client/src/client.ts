@@ -4,25 +4,43 @@ import { hostname } from 'node:os';
 import {
   ALL,
   type CommandType,
+  checkName,
   type DestroyReply,
   type Endpoint,
+  type ExplainReply,
   type HelloReply,
   type Json,
   type Labels,
+  type OwnStatus,
   type QueryMessage,
   type QueryReply,
   type ReplyOf,
   type RequestOf,
+  type StatusReply,
   type Timeout,
   type Timer,
 } from '@reg/protocol';
 import { checkIdentity, makeContent } from './content.js';
+import { Contracts, type InvalidEvent, type Services } from './contracts.js';
+import { checkDiscoverOptions, type DiscoverOptions, Discovery } from './discovery/discovery.js';
+import type { DrainOptions } from './drain.js';
 import { ClosedError, captureTrace } from './errors.js';
+import { Heartbeats } from './heartbeats.js';
 import { Link } from './link.js';
-import { type ClientOptions, checkDelay, resolveEndpoint, resolveOptions, type Settings } from './options.js';
+import {
+  type ClientOptions,
+  checkDelay,
+  type Endpoints,
+  resolveEndpoints,
+  resolveOptions,
+  type Settings,
+} from './options.js';
 import { Registration } from './registration.js';
 import { MAX_DELAY } from './schedule.js';
+import type { TypedClient } from './typed-client.js';
 import { checkSignal } from './wait.js';
+import { resolveTarget, Watch, type WatchOptions, type WatchTarget } from './watch.js';
+import { Watches } from './watches.js';
 import { encodeLine, REPEATABLE } from './wire.js';
 
 export interface RequestOptions {
@@ -35,8 +53,17 @@ export interface RequestOptions {
 export interface RegisterOptions extends Labels {
   /** Seconds that it outlives its last heartbeat, or `"never"`; 30. */
   readonly ttl?: Timeout;
+  /**
+   * Seconds that it outlives its connection, 2: a process that dies is out of rotation at once, and gone then. `null`
+   * binds it to no connection: it lives by its ttl alone.
+   */
+  readonly linger?: number | null;
   /** Its id within the service; one of its own unless given. `null` is the service's one unnamed instance. */
   readonly instance?: string | null;
+  /** Takes the instance over from whoever has it; its owner is told `superseded`. Otherwise it waits until it is free. */
+  readonly takeover?: boolean;
+  /** What it says of itself at first; `passing`. */
+  readonly status?: OwnStatus;
   readonly signal?: AbortSignal;
   /** Does not wait for the registry: for services that have to start while it is down. */
   readonly background?: boolean;
@@ -50,58 +77,88 @@ export interface DestroyOptions extends RequestOptions {
 }
 
 export interface ClientEvents {
-  connect: [];
+  connect: [{ readonly endpoint: Endpoint }];
   /** A connection that had opened is gone, and not because of `close()`. */
   disconnect: [{ readonly error: Error }];
+  /** Something was read that is not what the service is said to have; it is left out. */
+  invalid: [InvalidEvent];
+  /** The event loop of this process did not run for so many ms: more than a third of the shortest ttl. */
+  lag: [{ readonly blockedFor: number }];
   /** An attempt to connect failed; the next is made in `delay` ms. */
-  retry: [{ readonly error: Error; readonly delay: number }];
+  retry: [{ readonly error: Error; readonly delay: number; readonly endpoint: Endpoint }];
 }
 
 /**
- * Makes a client of one daemon. It connects when it is first needed.
+ * Makes a client of a registry. It connects when it is first needed. Told what `services` have, it checks that, and its
+ * methods have the types of their values.
  *
- * @param endpoint such as `reg://127.0.0.1:6734`
+ * @param endpoints such as `reg://127.0.0.1:6734`, or several in the order of preference
  * @throws {RegistryError} `bad_endpoint` or `bad_config`
  */
-export function connect(endpoint: string | Endpoint, options: ClientOptions = {}): Client {
-  return new Client(resolveEndpoint(endpoint), resolveOptions(options));
+export function connect<const S extends Services>(
+  endpoints: Endpoints,
+  options: ClientOptions & { readonly services: S },
+): TypedClient<S>;
+export function connect(endpoints: Endpoints, options?: ClientOptions): Client;
+export function connect(endpoints: Endpoints, options: ClientOptions = {}): object {
+  return new Client(resolveEndpoints(endpoints), resolveOptions(options));
 }
 
 export class Client extends EventEmitter<ClientEvents> {
   readonly #settings: Settings;
   readonly #link: Link;
+  readonly #heartbeats: Heartbeats;
+  readonly #watches: Watches;
+  readonly #endpoints: readonly Endpoint[];
+  /** `undefined` where nothing was said of any service: then nothing is checked. */
+  readonly #contracts: Contracts | undefined;
   readonly #registrations = new Set<Registration>();
   #closing: Promise<void> | undefined;
   /** Set where the process is to stay; see `keepProcessAlive`. */
   #keepAlive: Timer | undefined;
 
-  constructor(endpoint: Endpoint, settings: Settings) {
+  constructor(endpoints: readonly Endpoint[], settings: Settings) {
     super();
     this.#settings = settings;
-    this.#link = new Link(endpoint, settings, {
-      opened: () => this.emit('connect'),
+    this.#endpoints = endpoints;
+    this.#link = new Link(endpoints, settings, {
+      opened: (endpoint) => this.emit('connect', { endpoint }),
       closed: (error) => this.emit('disconnect', { error }),
-      retrying: (error, delay) => this.emit('retry', { error, delay }),
+      retrying: (error, delay, endpoint) => this.emit('retry', { error, delay, endpoint }),
     });
+    this.#heartbeats = new Heartbeats(this.#link, ({ length }) => this.emit('lag', { blockedFor: Math.round(length) }));
+    if (Object.keys(settings.services).length > 0) {
+      this.#contracts = new Contracts(settings.services, (invalid) => this.emit('invalid', invalid));
+    }
+    this.#watches = new Watches(this.#link, this.#contracts);
     if (settings.keepProcessAlive) this.#keepProcessAlive();
   }
 
   /**
    * Registers an instance and keeps it registered until it is closed or released. Resolves when the registry
-   * has it. Rejects at once where the registry refuses it, and after `requestTimeout` without success; then
-   * nothing is kept. With `background` it resolves at once, and goes on trying.
+   * has it. Rejects at once where the registry refuses it, and after `requestTimeout` without success (`owned`, where
+   * somebody else has the instance); then nothing is kept. With `background` it resolves at once, and goes on trying.
    *
-   * @throws {RegistryError} what the daemon answers, `invalid_name`, `invalid_timeout`, `connect_failed`,
-   * `timed_out`, `aborted`, `closed`.
+   * @throws {RegistryError} what the daemon answers, `invalid_name`, `invalid_timeout`, `invalid_linger`,
+   * `invalid_values`, `connect_failed`, `timed_out`, `aborted`, `closed`.
    */
   async register(key: string, values: Json, options: RegisterOptions = {}): Promise<Registration> {
     const trace = captureTrace();
     this.#checkOpen();
     checkSignal(options.signal);
+    const check = this.#contracts?.inputCheck(key);
+    const checking = check?.(values, options.meta ?? {});
+    if (checking) {
+      await checking;
+      this.#checkOpen();
+      checkSignal(options.signal);
+    }
     const instance = options.instance === undefined ? makeInstanceId() : options.instance;
-    const identity = checkIdentity(key, instance, options.ttl);
-    const content = makeContent(identity, values, options);
-    const registration = new Registration(identity, content, this.#link, (ended) => this.#registrations.delete(ended));
+    const { ttl, linger, takeover = false } = options;
+    const identity = checkIdentity({ key, instance, ttl, linger }, randomBytes(16).toString('base64url'));
+    const content = makeContent(values, options);
+    const onEnd = (ended: Registration) => this.#registrations.delete(ended);
+    const registration = new Registration(identity, content, takeover, this.#heartbeats, onEnd, check);
     this.#registrations.add(registration);
     if (options.background) Registration.start(registration);
     else await Registration.establish(registration, options.signal, trace);
@@ -111,7 +168,9 @@ export class Client extends EventEmitter<ClientEvents> {
   /** The instances of a service. Where `limit` cut the reply, its `next` is the `after` of the next query. */
   query(key: string, options: QueryOptions = {}): Promise<QueryReply> {
     const { signal: _, timeout: __, ...message } = options;
-    return this.request('query', { ...message, key }, options);
+    const reply = this.request('query', { ...message, key }, options);
+    const contracts = this.#contracts;
+    return contracts ? reply.then((received) => contracts.reply(received)) : reply;
   }
 
   /** The instances of every service. */
@@ -120,9 +179,11 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /** Ends the unnamed instance of a service, a named one, or all. That nothing was there is no error. */
-  destroy(key: string, options: DestroyOptions = {}): Promise<DestroyReply> {
+  async destroy(key: string, options: DestroyOptions = {}): Promise<DestroyReply> {
     const { instance } = options;
-    return this.request('destruction', instance === undefined ? { key } : { key, instance }, options);
+    const reply = await this.request('destruction', instance === undefined ? { key } : { key, instance }, options);
+    if (reply.removed > 0) this.#heartbeats.destroyed(key, instance ?? null);
+    return reply;
   }
 
   async ping(options: RequestOptions = {}): Promise<void> {
@@ -134,7 +195,45 @@ export class Client extends EventEmitter<ClientEvents> {
     return this.request('hello', {}, options);
   }
 
-  /** Any command as the wire has it; what the others are made of. It registers without heartbeats. */
+  /** What the daemon holds, does and lacks. */
+  status(options: RequestOptions = {}): Promise<StatusReply> {
+    return this.request('status', {}, options);
+  }
+
+  /** Who registered an instance, from where, how it was renewed, and who watches it; the unnamed one unless named. */
+  explain(key: string, instance: string | null = null, options: RequestOptions = {}): Promise<ExplainReply> {
+    return this.request('explain', instance === null ? { key } : { key, instance }, options);
+  }
+
+  /** Drains all that it has registered; see `Registration.drain`. Never rejects. */
+  async drain(options: DrainOptions = {}): Promise<void> {
+    await Promise.allSettled([...this.#registrations].map((registration) => registration.drain(options)));
+  }
+
+  /**
+   * What there is, and every change of it, as events: of a service, of `all`, or of those whose names begin with a
+   * prefix. It begins when the first event is asked for, and goes on over reconnects and restarts of the registry.
+   *
+   * @throws {RegistryError} `invalid_name`, `reserved_name`, `bad_request`, `aborted`, `closed`; while it is read also
+   * what the daemon answers that will not have it.
+   */
+  watch(target: WatchTarget, options: WatchOptions = {}): Watch {
+    this.#checkOpen();
+    return new Watch(this.#watches, resolveTarget(target), options);
+  }
+
+  /**
+   * The instances of a service, kept up to date from now on, and which of them the next request should go to.
+   *
+   * @throws {RegistryError} `invalid_name`, `reserved_name`, `bad_config`, `closed`.
+   */
+  discover(key: string, options: DiscoverOptions = {}): Discovery {
+    this.#checkOpen();
+    checkDiscoverOptions(options);
+    return new Discovery(checkName(key, 'key'), options, this.#watches, this.#endpoints);
+  }
+
+  /** Any command as the wire has it; what the others are made of. It registers without heartbeats of its own. */
   async request<C extends CommandType>(
     type: C,
     message: RequestOf<C>,
@@ -170,20 +269,23 @@ export class Client extends EventEmitter<ClientEvents> {
 
   async #close(): Promise<void> {
     const ends = [...this.#registrations].map((registration) => registration.close());
-    if (this.#link.pending > 0) ends.push(this.#drain());
+    ends.push(this.#watches.end());
+    if (this.#link.pending > 0) ends.push(this.#flush());
+    this.#link.hurry();
     await Promise.allSettled(ends);
     this.#link.end();
     this.#keepAlive?.cancel();
   }
 
   /** Replies come in order: when the last thing asked is answered, so is everything before it. */
-  async #drain(): Promise<void> {
+  async #flush(): Promise<void> {
     const { requestTimeout: timeout } = this.#settings;
     await this.#link.call('ping', encodeLine('ping', {}), { timeout, keepsAlive: true, repeatable: true }).result;
   }
 
   #checkOpen(): void {
     if (this.#closing) throw new ClosedError('the client is closed');
+    this.#heartbeats.look();
   }
 
   #keepProcessAlive(): void {

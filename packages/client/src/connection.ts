@@ -1,18 +1,19 @@
 /**
- * One stream to a daemon, from the dial to its end: bytes to replies, text to bytes. It knows nothing of
- * requests, and nothing of what comes after it.
+ * One stream to a daemon, from the dial to its end: bytes to replies and events, text to bytes. It knows
+ * nothing of requests, and nothing of what comes after it.
  */
 
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Clock, LineReader, MAX_REPLY_BYTES, type Timer, TOO_LONG } from '@reg/protocol';
+import { type Clock, type Event, LineReader, MAX_REPLY_BYTES, type Timer, TOO_LONG } from '@reg/protocol';
 import { ReplyError, TimeoutError } from './errors.js';
-import { parseReply, type Reply } from './wire.js';
+import { type Message, parseLine, type Reply } from './wire.js';
 
 /** Who is told; `closed` once and last, and within the call of `close` where that is what ends it. */
 export interface ConnectionHandler {
   opened(): void;
   replied(reply: Reply): void;
+  told(event: Event): void;
   /** What was written is on its way, more may follow. */
   drained(): void;
   closed(error: Error): void;
@@ -99,15 +100,17 @@ export class Connection {
   }
 
   #take(line: Buffer | typeof TOO_LONG): void {
-    let reply: Reply | undefined;
+    let message: Message | undefined;
     try {
       if (line === TOO_LONG) throw new ReplyError('bad_reply', `the daemon sent a line over ${MAX_REPLY_BYTES} bytes`);
-      reply = parseReply(line);
+      message = parseLine(line);
     } catch (error) {
       this.close(error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    if (reply) this.#handler.replied(reply);
+    if (!message) return;
+    if ('reply' in message) this.#handler.replied(message.reply);
+    else this.#handler.told(message.event);
   }
 }
 

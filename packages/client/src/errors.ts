@@ -33,8 +33,8 @@ export class ConnectionError extends RegistryError {
     super(code, message, cause && { cause });
   }
 
-  static failed(endpoint: Endpoint, cause: Error | undefined): ConnectionError {
-    const message = `cannot connect to the daemon at ${formatEndpoint(endpoint)}${describe(cause)}`;
+  static failed(endpoints: readonly Endpoint[], cause: Error | undefined): ConnectionError {
+    const message = `cannot connect to the daemon at ${endpoints.map(formatEndpoint).join(' or ')}${describe(cause)}`;
     return new ConnectionError('connect_failed', message, cause);
   }
 

@@ -1,32 +1,40 @@
 /**
- * What leads to one daemon: a connection, or the wait for the next. It is the only file that dials.
+ * What leads to the daemon: a connection, or the wait for the next. It is the only file that dials.
  *
  *     idle ──▶ dialling ──▶ open        a connection that ends leads to `waiting` where one is wanted,
  *       ▲         │          │          and otherwise to `idle`: nobody dials for nobody
  *       └─────────┴─ waiting ┘
+ *
+ * Where there are several endpoints, each that fails, or whose connection ends, hands over to the one after it.
  */
 
-import type { CommandType, Endpoint, Timer } from '@reg/protocol';
+import type { CommandType, Endpoint, Event, Timer } from '@reg/protocol';
 import { Connection, type ConnectionHandler } from './connection.js';
 import { type AbortError, ClosedError, ConnectionError, QueueFullError, ReplyError, TimeoutError } from './errors.js';
 import type { Settings } from './options.js';
-import { Call, type CallOptions, Requests } from './requests.js';
-import { backoffDelay } from './schedule.js';
+import { Call, type CallOptions, type ReplyListener, Requests } from './requests.js';
+import { dialDelay, forbearance } from './schedule.js';
 
 /** Who is told what happens, for the log. Told last, when everything is consistent. */
 export interface LinkOwner {
-  opened(): void;
+  opened(endpoint: Endpoint): void;
   /** A connection that had opened is gone. */
   closed(error: Error): void;
-  /** An attempt to connect failed; the next is made in `delay` ms. */
-  retrying(error: Error, delay: number): void;
+  /** An attempt to connect to `endpoint` failed; the next is made in `delay` ms. */
+  retrying(error: Error, delay: number, endpoint: Endpoint): void;
 }
 
 /** Who needs a connection even while no request waits for one. */
 export interface LinkUser {
   connected(): void;
+  /** The connection that `connected` told of is gone; what was sent and not answered fails after this. */
+  disconnected(): void;
+  /** An attempt to connect failed, and another will be made. */
+  unreachable?(): void;
   /** There is no connection, and none will be tried until somebody asks for one. */
   gaveUp(makeError: () => ConnectionError): void;
+  /** What the daemon says of its own accord, in order with the replies of this connection. */
+  event?(event: Event): void;
 }
 
 type State =
@@ -42,24 +50,46 @@ const TIMER_SLACK = 1;
 
 export class Link {
   readonly settings: Settings;
-  readonly #endpoint: Endpoint;
+  /** In the order in which they are preferred. */
+  readonly #endpoints: readonly Endpoint[];
   readonly #owner: LinkOwner;
   readonly #requests = new Requests();
   readonly #users = new Set<LinkUser>();
   #state: State = IDLE;
-  /** Connections and attempts that ended since a daemon last answered anything. */
+  /** Which of the endpoints the present connection leads to, or the next will. */
+  #at = 0;
+  #session = 0;
+  /** Connections and attempts that ended since a daemon last answered anything, at whatever endpoint. */
   #failures = 0;
   #lastError: Error | undefined;
+  /** Of the last connection that was open and is gone. */
+  #heardAt: number | undefined;
   #flushing = false;
+  /** Its owner is about to end it. */
+  #isLast = false;
 
-  constructor(endpoint: Endpoint, settings: Settings, owner: LinkOwner) {
-    this.#endpoint = endpoint;
+  /** @param endpoints at least one. */
+  constructor(endpoints: readonly Endpoint[], settings: Settings, owner: LinkOwner) {
+    this.#endpoints = endpoints;
     this.settings = settings;
     this.#owner = owner;
   }
 
   get open(): boolean {
     return this.#state.name === 'open';
+  }
+
+  /** Which connection there is, or was last: counts up from 1 with every one that opens. */
+  get session(): number {
+    return this.#session;
+  }
+
+  /**
+   * When the connection opened or anything last came over it, by the monotonic clock; where there is none, of the last
+   * one that there was. `undefined` where there never was one.
+   */
+  get heardAt(): number | undefined {
+    return this.#state.name === 'open' ? this.#state.connection.heardAt : this.#heardAt;
   }
 
   /** Requests that wait or are in flight. */
@@ -81,9 +111,12 @@ export class Link {
     if (this.#state.name === 'idle') this.#dial();
   }
 
-  /** Makes a request of a line. It never throws: what goes wrong, the call's result says. */
-  call<C extends CommandType>(type: C, line: string, options: CallOptions): Call<C> {
-    const call = new Call(type, line, options);
+  /**
+   * Makes a request of a line. It never throws: what goes wrong, the call's result says, when all that has arrived
+   * with the reply was read.
+   */
+  call<C extends CommandType>(type: C, line: string, options: CallOptions, listener?: ReplyListener<C>): Call<C> {
+    const call = new Call(type, line, options, listener);
     if (this.#state.name === 'ended') call.reject(new ClosedError('the client is closed'));
     else if (this.#isFullFor(call)) call.reject(new QueueFullError(this.settings.maxQueue));
     else this.#add(call);
@@ -100,7 +133,16 @@ export class Link {
   /** What somebody is told who waited `ms` for a daemon in vain. */
   overdueError(ms: number): TimeoutError | ConnectionError {
     if (this.open) return new TimeoutError(`no reply within ${ms} ms`);
-    return ConnectionError.failed(this.#endpoint, this.#lastError);
+    return ConnectionError.failed(this.#endpoints, this.#lastError);
+  }
+
+  /** What is asked from now on is the last: a daemon that is not there now is not waited for. */
+  hurry(): void {
+    this.#isLast = true;
+    if (this.#state.name !== 'waiting') return;
+    this.#abandon(IDLE);
+    this.#failures = 0;
+    this.#dial();
   }
 
   /** Ends it for good: what is still pending fails with `closed`, and the owner is told nothing more. */
@@ -114,31 +156,39 @@ export class Link {
   }
 
   #add(call: Call): void {
-    const { clock } = this.settings;
     this.#requests.add(call);
-    call.start(
-      clock,
-      () => this.#overdue(call),
-      (error) => this.cancel(call, error),
-    );
+    this.#time(call);
     if (this.open) this.#flushSoon();
     else this.wake();
   }
 
+  #time(call: Call): void {
+    call.start(
+      this.settings.clock,
+      () => this.#overdue(call),
+      (error) => this.cancel(call, error),
+    );
+  }
+
   #overdue(call: Call): void {
-    const { timeout } = call.options;
+    const { timeout, lasting } = call.options;
     // A caller in a hurry says nothing about the connection.
     const { patience = Math.max(timeout, this.settings.requestTimeout) } = call.options;
-    const error =
-      call.sentAt === undefined ? this.overdueError(timeout) : new TimeoutError(`no reply within ${timeout} ms`);
-    this.#requests.drop(call);
-    call.reject(error);
-    this.#dropUnwanted();
-    if (this.#state.name !== 'open') return;
-    const silence = this.#silence(this.#state.connection);
-    if (silence + TIMER_SLACK >= patience) {
-      this.#state.connection.close(new TimeoutError(`the daemon has been silent for ${Math.round(silence)} ms`));
+    const connection = this.#state.name === 'open' ? this.#state.connection : undefined;
+    const silence = connection ? this.#silence(connection) + TIMER_SLACK : 0;
+    const dead = connection !== undefined && silence >= patience * forbearance(this.#failures, this.#endpoints.length);
+    // To ask once more would not bring the answer sooner, and nothing else looks whether the connection is dead.
+    const borne = call.options.patience !== undefined && silence >= patience;
+    if ((lasting || borne) && !dead) {
+      this.#time(call);
+      return;
     }
+    this.#requests.drop(call);
+    call.reject(
+      call.sentAt === undefined ? this.overdueError(timeout) : new TimeoutError(`no reply within ${timeout} ms`),
+    );
+    this.#dropUnwanted();
+    if (dead) connection.close(new TimeoutError(`the daemon has been silent for ${Math.floor(silence)} ms`));
   }
 
   /**
@@ -163,8 +213,14 @@ export class Link {
 
   #flush(): void {
     while (this.#state.name === 'open' && !this.#state.connection.full && this.#requests.waiting > 0) {
-      this.#state.connection.write(this.#requests.takeBatch(this.settings.clock.monotonic()));
+      this.#state.connection.write(this.#requests.takeBatch(this.settings.clock.monotonic(), this.#session));
     }
+  }
+
+  get #endpoint(): Endpoint {
+    const endpoint = this.#endpoints[this.#at % this.#endpoints.length];
+    if (!endpoint) throw new RangeError('a link needs an endpoint');
+    return endpoint;
   }
 
   #dial(): void {
@@ -174,6 +230,9 @@ export class Link {
         const error = this.#requests.answer(reply);
         if (error) connection.close(error);
         else this.#failures = 0;
+      },
+      told: (event) => {
+        for (const user of this.#users) user.event?.(event);
       },
       drained: () => this.#flush(),
       closed: (error) => {
@@ -195,28 +254,43 @@ export class Link {
   #opened(): void {
     if (this.#state.name !== 'dialling') return;
     this.#state = { name: 'open', connection: this.#state.connection };
+    this.#session += 1;
     this.#flushSoon();
     for (const user of this.#users) user.connected();
-    this.#owner.opened();
+    this.#owner.opened(this.#endpoint);
   }
 
   #closed(error: Error): void {
     const wasOpen = this.#state.name === 'open';
+    const endpoint = this.#endpoint;
+    this.#heardAt = this.heardAt;
     this.#state = IDLE;
+    this.#at += 1;
     this.#lastError = error;
+    if (wasOpen) for (const user of this.#users) user.disconnected();
     if (error instanceof ReplyError) this.#requests.failOldest(error);
-    this.#requests.disconnected(() => ConnectionError.lost(this.#endpoint, error));
-    const delay = this.#waitToDial();
-    if (!this.settings.reconnect) this.#giveUp(error, wasOpen);
+    this.#requests.disconnected(() => ConnectionError.lost(endpoint, error));
+    const delay = this.#waitToDial(wasOpen);
+    if (delay === undefined && !this.#reconnect) {
+      this.#giveUp(() =>
+        wasOpen ? ConnectionError.lost(endpoint, error) : ConnectionError.failed(this.#endpoints, error),
+      );
+    }
+    if (!wasOpen && delay !== undefined) for (const user of this.#users) user.unreachable?.();
     if (wasOpen) this.#owner.closed(error);
-    else if (delay !== undefined) this.#owner.retrying(error, delay);
+    else if (delay !== undefined) this.#owner.retrying(error, delay, endpoint);
   }
 
   /** Sees to the next connection, if there is to be one; in how many ms. */
-  #waitToDial(): number | undefined {
-    const { reconnect, clock, random } = this.settings;
-    if (!reconnect || !this.#wanted()) return undefined;
-    const delay = backoffDelay(this.#failures, reconnect, random);
+  #waitToDial(wasOpen: boolean): number | undefined {
+    const { clock, random } = this.settings;
+    const reconnect = this.#reconnect;
+    const { length } = this.#endpoints;
+    if (!this.#wanted()) return undefined;
+    if (this.#isLast && wasOpen) this.#failures = 0;
+    // Without `reconnect` one look at each endpoint is all.
+    else if (!reconnect && (wasOpen || this.#failures + 1 >= length)) return undefined;
+    const delay = reconnect ? dialDelay(this.#failures, length, reconnect, random) : 0;
     this.#failures += 1;
     const timer = clock.after(delay, () => {
       this.#state = IDLE;
@@ -226,9 +300,12 @@ export class Link {
     return delay;
   }
 
-  #giveUp(error: Error, wasOpen: boolean): void {
-    const makeError = () =>
-      wasOpen ? ConnectionError.lost(this.#endpoint, error) : ConnectionError.failed(this.#endpoint, error);
+  get #reconnect(): Settings['reconnect'] {
+    return this.#isLast ? false : this.settings.reconnect;
+  }
+
+  #giveUp(makeError: () => ConnectionError): void {
+    this.#failures = 0;
     this.#requests.failWaiting(makeError);
     for (const user of this.#users) user.gaveUp(makeError);
   }

@@ -1,6 +1,7 @@
 import { connect as connectSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, type Endpoint, parseEndpoint, RegistryError, systemClock } from '@reg/protocol';
+import type { Services } from './contracts.js';
 import { type Backoff, DEFAULT_BACKOFF, MAX_DELAY } from './schedule.js';
 
 export interface ClientOptions {
@@ -23,6 +24,8 @@ export interface ClientOptions {
    * once: what finds no daemon, or loses it, fails at once, and only the next request dials again.
    */
   readonly reconnect?: Partial<Backoff> | false;
+  /** What services have as values and metadata, from `defineServices`. Everything that is sent and read is checked. */
+  readonly services?: Services;
   /** What tells the time; for tests. */
   readonly clock?: Clock;
   /** Opens a stream to the daemon; TCP unless given. A stream whose `connecting` is true has to emit `connect`. */
@@ -36,9 +39,24 @@ export interface Settings extends Required<ClientOptions> {
   readonly reconnect: Backoff | false;
 }
 
+/** Where a daemon is, or several in the order of preference; a text may name several, with commas between them. */
+export type Endpoints = string | Endpoint | readonly (string | Endpoint)[];
+
 /** @throws {RegistryError} `bad_endpoint` */
-export function resolveEndpoint(endpoint: string | Endpoint): Endpoint {
-  if (typeof endpoint === 'string') return parseEndpoint(endpoint);
+export function resolveEndpoints(given: Endpoints): readonly Endpoint[] {
+  const endpoints = listEndpoints(given).map((endpoint) =>
+    typeof endpoint === 'string' ? parseEndpoint(endpoint.trim()) : checkEndpoint(endpoint),
+  );
+  if (endpoints.length === 0) throw new RegistryError('bad_endpoint', 'there has to be at least one endpoint');
+  return endpoints;
+}
+
+function listEndpoints(given: Endpoints): (string | Endpoint)[] {
+  if (typeof given === 'string') return given.split(',');
+  return 'host' in given ? [given] : given.flatMap(listEndpoints);
+}
+
+function checkEndpoint(endpoint: Endpoint): Endpoint {
   const { host, port } = endpoint;
   if (typeof host === 'string' && host !== '' && Number.isInteger(port) && port > 0 && port <= 65_535) return endpoint;
   throw new RegistryError('bad_endpoint', '"host" must be a name or an address, "port" a number from 1 to 65535');
@@ -53,6 +71,7 @@ export function resolveOptions(options: ClientOptions): Settings {
     maxQueue: options.maxQueue ?? 10_000,
     keepProcessAlive: options.keepProcessAlive ?? false,
     reconnect: reconnect && checkBackoff({ ...DEFAULT_BACKOFF, ...reconnect }),
+    services: options.services ?? {},
     clock: options.clock ?? systemClock,
     dial: options.dial ?? dialTcp,
     random: options.random ?? Math.random,

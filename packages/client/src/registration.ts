@@ -1,11 +1,15 @@
 /** A registration as its owner sees it: a promise that is kept, and announced when it is broken. */
 
 import { EventEmitter } from 'node:events';
-import { type Json, type Labels, type RegisterReply, type RegistryError, type Timer, timeoutToMs } from '@reg/protocol';
-import { type Content, destroyLine, type Identity, makeContent } from './content.js';
+import type { Json, Labels, OwnStatus, RegisterReply, RegistryError, Timer } from '@reg/protocol';
+import { type Content, destroyLine, type Identity, makeContent, type Sayings } from './content.js';
+import type { InputCheck } from './contracts.js';
+import { awaitAcks, DRAIN_TIMEOUT, type DrainOptions, type DrainResult } from './drain.js';
 import { ClosedError, captureTrace, type Trace } from './errors.js';
+import type { Heartbeats } from './heartbeats.js';
 import type { Link } from './link.js';
-import { Renewals } from './renewals.js';
+import { checkDelay } from './options.js';
+import { type FinalReason, Renewals } from './renewals.js';
 import type { CallOptions } from './requests.js';
 import { MAX_DELAY } from './schedule.js';
 import { afterReading, checkSignal } from './wait.js';
@@ -15,12 +19,16 @@ export type RegistrationState = 'pending' | 'registered' | 'lost' | 'closed';
 export interface LostEvent {
   /**
    * `expired`: a whole ttl has passed, by this process's clock, since the last confirmed renewal was sent.
-   * `forgotten`: a renewal was answered as a new registration, so the registry had lost it in between.
-   * `refused`: the registry refused a renewal, with `error`.
+   * `blocked`: the same, because this process stood still; `blockedFor` says how long.
+   * `forgotten`: the registry had dropped it.
+   * `refused`: the registry refused to register it again, with `error`.
+   * `destroyed`, `superseded`: somebody ended it, or took it over. That is for good, and it is closed.
    */
-  readonly reason: 'expired' | 'forgotten' | 'refused';
+  readonly reason: 'expired' | 'blocked' | 'forgotten' | 'refused' | FinalReason;
   /** From when the registry may not have had it, in ms since the Unix epoch. */
   readonly since: number;
+  /** For how many ms the event loop of this process did not run, at least. */
+  readonly blockedFor?: number;
   readonly error?: RegistryError;
 }
 
@@ -44,6 +52,10 @@ export interface UpdateOptions extends Labels {
   readonly signal?: AbortSignal;
 }
 
+export interface StatusOptions {
+  readonly signal?: AbortSignal;
+}
+
 type Phase =
   | { readonly name: 'pending' | 'registered' | 'closed' }
   /** `since` by the monotonic clock. */
@@ -55,24 +67,43 @@ const CLOSED: Phase = { name: 'closed' };
 
 export class Registration extends EventEmitter<RegistrationEvents> {
   readonly #identity: Identity;
+  readonly #heartbeats: Heartbeats;
   readonly #link: Link;
   readonly #renewals: Renewals;
   readonly #onEnd: (registration: Registration) => void;
+  readonly #check: InputCheck | undefined;
   #phase: Phase = PENDING;
-  /** To the last confirmed renewal. */
+  /** To the last confirmed register. */
   #reply: RegisterReply | undefined;
   #expiry: Timer | undefined;
+  #draining: Promise<DrainResult> | undefined;
   #closing: Promise<void> = Promise.resolve();
 
-  /** @param onEnd is called once, when it renews nothing any more. */
-  constructor(identity: Identity, content: Content, link: Link, onEnd: (registration: Registration) => void) {
+  /**
+   * @param onEnd is called once, when it renews nothing any more.
+   * @param check comes before every change of values or metadata.
+   */
+  constructor(
+    identity: Identity,
+    content: Content,
+    takeover: boolean,
+    heartbeats: Heartbeats,
+    onEnd: (registration: Registration) => void,
+    check: InputCheck | undefined,
+  ) {
     super();
     this.#identity = identity;
-    this.#link = link;
+    this.#heartbeats = heartbeats;
+    this.#link = heartbeats.link;
     this.#onEnd = onEnd;
-    this.#renewals = new Renewals(content, timeoutToMs(identity.ttl), link, {
+    this.#check = check;
+    this.#renewals = new Renewals(identity, content, takeover, heartbeats, {
       confirmed: (reply, before) => this.#confirm(reply, before),
+      renewed: () => this.#renew(),
+      forgotten: () => this.#forget(),
       refused: (error) => this.#refuse(error),
+      ended: (reason) => this.#endFor(reason),
+      overdue: () => this.#expire(),
     });
   }
 
@@ -118,7 +149,7 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     return this.#reply?.generation;
   }
 
-  /** Why the last renewal failed; `undefined` where it did not. */
+  /** Why it could not be registered the last time, or is gone for good; `undefined` where all is well. */
   get error(): RegistryError | undefined {
     return this.#renewals.error;
   }
@@ -133,10 +164,28 @@ export class Registration extends EventEmitter<RegistrationEvents> {
    */
   async update(values: Json, options: UpdateOptions = {}): Promise<void> {
     const trace = captureTrace();
-    if (this.state === 'closed') throw new ClosedError('the registration is closed');
-    checkSignal(options.signal);
-    this.#renewals.set(makeContent(this.#identity, values, options, this.#renewals.basis));
-    await this.#renewals.settled(options.signal, trace);
+    const checking = this.#check?.(values, options.meta);
+    if (checking) await checking;
+    await this.#change(values, options, options.signal, trace);
+  }
+
+  /**
+   * Says how it is: callers leave out what is `critical`, until it is `passing` again. Resolves, and fails, as `update`
+   * does.
+   *
+   * @throws {RegistryError} as `Client.register` does, and `closed`.
+   */
+  async setStatus(status: Exclude<OwnStatus, 'draining'>, options: StatusOptions = {}): Promise<void> {
+    await this.#change(this.#renewals.content.values, { status }, options.signal, captureTrace());
+  }
+
+  /**
+   * Leaves without losing a request: says that it is `draining`, waits until every watch that acknowledges has seen
+   * that, or `timeout` is over, and closes. It closes in any case, and rejects as `close` does.
+   */
+  drain(options: DrainOptions = {}): Promise<DrainResult> {
+    this.#draining ??= this.#drain(checkDelay(options.timeout ?? DRAIN_TIMEOUT, 'timeout'));
+    return this.#draining;
   }
 
   /**
@@ -149,13 +198,44 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     return this.#closing;
   }
 
-  /** Stops the heartbeats and leaves it to its ttl; without one it stays until somebody destroys it. */
-  release(): void {
-    if (this.state !== 'closed') this.#end();
+  /**
+   * Lets go of it: it is left to its ttl, whatever becomes of the connection; without a ttl it stays until somebody
+   * destroys it. For that one that is bound is registered once more, unbound. Rejects where the registry did not
+   * confirm that within the client's `requestTimeout`; its linger or its ttl then ends it.
+   */
+  release(): Promise<void> {
+    if (this.state === 'closed' || !this.#end() || this.#identity.linger === null) return this.#closing;
+    this.#closing = this.#loosen({ keepsAlive: true, trace: captureTrace() });
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #change(values: Json, changed: Sayings, signal: AbortSignal | undefined, trace: Trace): Promise<void> {
+    this.#heartbeats.look();
+    if (this.state === 'closed') throw new ClosedError('the registration is closed');
+    checkSignal(signal);
+    this.#renewals.set(makeContent(values, changed, this.#renewals.basis));
+    await this.#renewals.settled(signal, trace);
+  }
+
+  async #drain(timeout: number): Promise<DrainResult> {
+    const until = this.#now() + timeout;
+    let result: DrainResult = { watches: 0, acknowledged: 0 };
+    if (this.#reply && this.state !== 'closed') {
+      const { values } = this.#renewals.content;
+      this.#renewals.set(makeContent(values, { status: 'draining' }, this.#renewals.basis));
+      try {
+        await this.#renewals.settled(undefined, captureTrace(), timeout);
+        result = await awaitAcks(this.#link, this.key, this.#reply.revision, until, () => this.state === 'closed');
+      } catch {
+        // Whoever could not be told finds out when it is gone.
+      }
+    }
+    await this.close();
+    return result;
   }
 
   #confirm(reply: RegisterReply, before: number | undefined): void {
@@ -172,15 +252,46 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     this.#recover();
   }
 
+  #renew(): void {
+    this.#watchExpiry();
+    this.#recover();
+  }
+
+  #forget(): void {
+    if (this.state === 'registered') this.#lose('forgotten', this.#renewals.confirmedAt ?? this.#now());
+  }
+
   #refuse(error: RegistryError): void {
-    if (this.state === 'registered') this.#lose('refused', this.#now(), error);
+    if (this.state === 'registered') this.#lose('refused', this.#now(), { error });
     else if (this.state === 'pending') this.emit('refused', { error });
   }
 
-  #lose(reason: LostEvent['reason'], since: number, error?: RegistryError): void {
+  /** It is closed before anybody is told: there is nothing left that a listener could do. */
+  #endFor(reason: FinalReason): void {
+    const since = this.#phase.name === 'lost' ? this.#phase.since : (this.#renewals.confirmedAt ?? this.#now());
+    const error = this.error;
+    this.#end();
+    this.#tellLost(reason, since, error && { error });
+  }
+
+  #expire(): void {
+    if (this.state !== 'registered' || this.#renewals.left > 0) return;
+    const since = this.#now() + this.#renewals.left;
+    const block = this.#heartbeats.blockAt(since);
+    // Looking may have told it.
+    if (this.state !== 'registered') return;
+    if (block) this.#lose('blocked', since, { blockedFor: Math.round(block.length) });
+    else this.#lose('expired', since);
+  }
+
+  #lose(reason: LostEvent['reason'], since: number, why?: Pick<LostEvent, 'blockedFor' | 'error'>): void {
     this.#phase = { name: 'lost', since };
+    this.#tellLost(reason, since, why);
+  }
+
+  #tellLost(reason: LostEvent['reason'], since: number, why?: Pick<LostEvent, 'blockedFor' | 'error'>): void {
     const wallSince = Math.round(this.#link.settings.clock.wall() - (this.#now() - since));
-    this.emit('lost', { reason, since: wallSince, ...(error && { error }) });
+    this.emit('lost', { reason, since: wallSince, ...why });
   }
 
   /** A listener may have closed it a moment ago. */
@@ -191,13 +302,14 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     this.emit('recovered', { lostFor: Math.round(this.#now() - since) });
   }
 
+  /** One timer for many renewals: it looks again when it finds that there were some. */
   #watchExpiry(): void {
-    this.#expiry?.cancel();
     const { left } = this.#renewals;
-    if (left === Number.POSITIVE_INFINITY) return;
+    if (this.#expiry || left === Number.POSITIVE_INFINITY) return;
     this.#expiry = afterReading(this.#link.settings.clock, Math.min(Math.max(0, left), MAX_DELAY), () => {
+      this.#expiry = undefined;
       if (this.#renewals.left > 0) this.#watchExpiry();
-      else if (this.state === 'registered') this.#lose('expired', this.#now() + this.#renewals.left);
+      else this.#expire();
     });
   }
 
@@ -218,6 +330,17 @@ export class Registration extends EventEmitter<RegistrationEvents> {
   async #destroy(options: Pick<CallOptions, 'keepsAlive' | 'trace'>): Promise<void> {
     const { requestTimeout: timeout } = this.#link.settings;
     const line = destroyLine(this.#identity);
-    await this.#link.call('destruction', line, { ...options, timeout, repeatable: true }).result;
+    try {
+      await this.#link.call('destruction', line, { ...options, timeout, repeatable: true }).result;
+    } catch (error) {
+      this.#heartbeats.disown(line);
+      throw error;
+    }
+  }
+
+  /** Repeatable because it takes nothing over. */
+  async #loosen(options: Pick<CallOptions, 'keepsAlive' | 'trace'>): Promise<void> {
+    const { requestTimeout: timeout } = this.#link.settings;
+    await this.#link.call('register', this.#renewals.parting, { ...options, timeout, repeatable: true }).result;
   }
 }

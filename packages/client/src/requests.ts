@@ -20,10 +20,18 @@ export interface CallOptions extends WaitOptions {
    * it is the client's `requestTimeout`, or the request's own if that is longer.
    */
   readonly patience?: number;
+  /** Whether it goes on waiting when its time is over, unless the connection is dead: its reply must not be missed. */
+  readonly lasting?: boolean;
   /** Whether it is sent once more where the connection broke before the reply; otherwise it fails then. */
   readonly repeatable?: boolean;
   /** Whether it counts against `maxQueue`. What keeps or ends a registration does not compete for that. */
   readonly bounded?: boolean;
+}
+
+/** Who has to act on a good reply before what follows it on the connection is read. */
+export interface ReplyListener<C extends CommandType> {
+  /** Also where the request was given up meanwhile. */
+  answered(reply: ReplyOf<C>): void;
 }
 
 /** One request and the wait for its reply. */
@@ -32,19 +40,29 @@ export class Call<C extends CommandType = CommandType> extends Wait<ReplyOf<C>, 
   readonly line: string;
   /** When it was written, by the monotonic clock; `undefined` where it waits (again). */
   sentAt: number | undefined;
+  /** Over which connection it was written; see `Link.session`. */
+  session: number | undefined;
+
+  readonly #listener: ReplyListener<C> | undefined;
 
   /** @param line the whole request, with its ending. */
-  constructor(type: C, line: string, options: CallOptions) {
+  constructor(type: C, line: string, options: CallOptions, listener?: ReplyListener<C>) {
     super(options);
     this.type = type;
     this.line = line;
+    this.#listener = listener;
   }
 
   /** Takes its reply; `false` where that is not of the form that a reply to this request has. */
   answer(reply: Reply): boolean {
-    if (!reply.ok) this.reject(reply.error);
-    else if (isReplyTo(this.type, reply.fields)) this.resolve(reply.fields);
-    else return false;
+    if (!reply.ok) {
+      this.reject(reply.error);
+      return true;
+    }
+    const { fields } = reply;
+    if (!isReplyTo(this.type, fields)) return false;
+    this.#listener?.answered(fields);
+    this.resolve(fields);
     return true;
   }
 }
@@ -87,13 +105,14 @@ export class Requests {
   }
 
   /** Moves what waits to `sent` and gives its text, about `BATCH_LENGTH` of it at most. */
-  takeBatch(now: number): string {
+  takeBatch(now: number, session: number): string {
     let text = '';
     for (const call of this.#waiting) {
       if (text.length >= BATCH_LENGTH) break;
       this.#waiting.delete(call);
       this.#sent.push(call);
       call.sentAt = now;
+      call.session = session;
       text += call.line;
     }
     return text;

@@ -1,15 +1,26 @@
-/** Requests to lines, and lines to replies: the client's side of docs/protocol.md. */
+/** Requests to lines, and lines to replies and events: the client's side of docs/protocol.md. */
 
 import { isUtf8 } from 'node:buffer';
 import {
+  type AcksReply,
+  type ChangeEvent,
   type CommandType,
   type DestroyReply,
+  type Event,
+  type ExplainReply,
   encodeRequest,
+  type HeartbeatReply,
   type HelloReply,
+  type ProgressEvent,
   type QueryReply,
   type RegisterReply,
   RegistryError,
   type ReplyOf,
+  type ResetEvent,
+  type StateEvent,
+  type StatusReply,
+  type SyncedEvent,
+  type WatchReply,
 } from '@reg/protocol';
 import { ReplyError } from './errors.js';
 
@@ -24,6 +35,14 @@ export const REPEATABLE: { readonly [C in CommandType]: boolean } = {
   register: false,
   query: true,
   destruction: false,
+  // These are about the connection that they are sent on.
+  heartbeat: false,
+  watch: false,
+  unwatch: false,
+  ack: false,
+  acks: true,
+  explain: true,
+  status: true,
   ping: true,
   hello: true,
 };
@@ -37,19 +56,29 @@ export function encodeLine(type: CommandType, message: object): string {
   }
 }
 
+/** One line of the daemon's: the answer to a request, or what it says of its own accord. */
+export type Message = { readonly reply: Reply } | { readonly event: Event };
+
 /**
- * Reads one line of the daemon's. `undefined` stands for an event: a line without a boolean `ok`, of which
- * this client knows none yet.
+ * Reads one line of the daemon's. A line without a boolean `ok` is an event; `undefined` stands for one of a type that
+ * this client does not know.
  *
  * @throws {ReplyError} `bad_reply`
  */
-export function parseReply(line: Buffer): Reply | undefined {
+export function parseLine(line: Buffer): Message | undefined {
   const message = parseObject(line);
-  if (!('ok' in message) || typeof message.ok !== 'boolean') return undefined;
-  if (!message.ok) return { ok: false, error: readError(message) };
+  if (!('ok' in message) || typeof message.ok !== 'boolean') return parseEvent(message);
+  if (!message.ok) return { reply: { ok: false, error: readError(message) } };
   // Both are of the wire, not of the answer.
   const { ok: _, id: __, ...fields } = { id: undefined, ...message };
-  return { ok: true, fields };
+  return { reply: { ok: true, fields } };
+}
+
+function parseEvent(message: object): Message | undefined {
+  const type = 'type' in message ? message.type : undefined;
+  if (!isEventType(type)) return undefined;
+  if (isEvent(type, message)) return { event: message };
+  throw new ReplyError('bad_reply', `the daemon sent an event that is not of the form that ${type} has`);
 }
 
 function parseObject(line: Buffer): object {
@@ -79,12 +108,50 @@ const FORMS: { readonly [C in CommandType]: (fields: object) => fields is ReplyO
   query: (fields): fields is QueryReply =>
     'services' in fields && Array.isArray(fields.services) && hasNumbers(fields, ['revision']),
   destruction: (fields): fields is DestroyReply => hasNumbers(fields, ['removed', 'left']),
+  heartbeat: (fields): fields is HeartbeatReply => hasNumbers(fields, ['held']),
+  watch: (fields): fields is WatchReply => hasText(fields, 'epoch') && hasNumbers(fields, ['watch', 'progress']),
+  unwatch: (fields): fields is object => typeof fields === 'object',
+  ack: (fields): fields is object => typeof fields === 'object',
+  acks: (fields): fields is AcksReply => hasNumbers(fields, ['watches', 'acknowledged']),
+  explain: (fields): fields is ExplainReply => hasNumbers(fields, ['revision', 'watches']),
+  status: (fields): fields is StatusReply => hasText(fields, 'epoch') && 'instances' in fields,
   ping: (fields): fields is object => typeof fields === 'object',
   hello: (fields): fields is HelloReply => hasText(fields, 'epoch') && hasNumbers(fields, ['protocol', 'revision']),
 };
 
 export function isReplyTo<C extends CommandType>(type: C, fields: object): fields is ReplyOf<C> {
   return FORMS[type](fields);
+}
+
+type EventType = Event['type'];
+
+/** One row per type of event: whether it has what this client and its callers rely on. */
+const EVENT_FORMS: { readonly [T in EventType]: (event: object) => event is Extract<Event, { type: T }> } = {
+  reset: (event): event is ResetEvent => hasText(event, 'reason') && hasNumbers(event, ['watch']),
+  state: (event): event is StateEvent =>
+    hasNumbers(event, ['watch']) &&
+    'services' in event &&
+    Array.isArray(event.services) &&
+    event.services.every(isNamed),
+  synced: (event): event is SyncedEvent => hasText(event, 'epoch') && hasNumbers(event, ['watch', 'revision']),
+  change: (event): event is ChangeEvent =>
+    hasText(event, 'change') &&
+    hasNumbers(event, ['watch', 'revision', 'at']) &&
+    isNamed(Reflect.get(event, 'service')),
+  progress: (event): event is ProgressEvent => hasNumbers(event, ['revision']),
+};
+
+function isEventType(type: unknown): type is EventType {
+  return typeof type === 'string' && Object.hasOwn(EVENT_FORMS, type);
+}
+
+function isEvent(type: EventType, message: object): message is Event {
+  return EVENT_FORMS[type](message);
+}
+
+/** Whether it says which instance it is about. */
+function isNamed(record: unknown): boolean {
+  return typeof record === 'object' && record !== null && hasText(record, 'key') && hasNumbers(record, ['generation']);
 }
 
 function hasText(fields: object, name: string): boolean {

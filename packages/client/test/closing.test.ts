@@ -31,11 +31,29 @@ describe('a registration', () => {
   test('that is released is left to its ttl', async () => {
     const { daemon, registry, client } = started();
     const registration = await client.register('s', 1, { instance: 'x', ttl: 3 });
-    registration.release();
+    await registration.release();
     await registration.close();
     await daemon.pass(10_000);
-    expect(daemon.words()).toEqual(['register s x']);
+    expect(daemon.words()).toEqual(['register s x', 'register s x']);
+    expect(daemon.requests).toMatchObject([{ linger: 2 }, { generation: 1, owner: daemon.requests[0]?.['owner'] }]);
+    expect(daemon.requests[1]).not.toHaveProperty('linger');
     expect(registry.instances.size).toBe(1);
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('that is bound to no connection needs no word to be released', async () => {
+    const { daemon, client } = started();
+    const registration = await client.register('s', 1, { instance: 'x', linger: null });
+    await registration.release();
+    expect(daemon.words()).toEqual(['register s x']);
+    expect(daemon.requests[0]).not.toHaveProperty('linger');
+  });
+
+  test('that is closed ends nothing but its own', async () => {
+    const { daemon, client } = started();
+    const registration = await client.register('s', 1, { instance: 'x' });
+    await registration.close();
+    expect(daemon.requests[1]).toMatchObject({ type: 'destruction', owner: daemon.requests[0]?.['owner'] });
   });
 
   test('is closed at the end of its block with await using', async () => {
@@ -75,19 +93,36 @@ describe('a registration', () => {
     expect(await outcome(closed)).toBe('connect_failed');
   });
 
-  test('is destroyed also where a renewal is under way', async () => {
+  test('is destroyed also where a heartbeat is under way', async () => {
     const { daemon, registry, client } = started();
     const registration = await client.register('s', 1, { ttl: 3, instance: 'x' });
     daemon.script = () => undefined;
     await daemon.pass(500);
     const closed = later(registration.close());
     await settle();
-    expect(daemon.words()).toEqual(['register s x', 'register s x', 'destruction s x']);
-    daemon.last.reply({ result: 'renewed', revision: 1, generation: 1, registered: 1 }, { removed: 1, left: 0 });
+    expect(daemon.words()).toEqual(['register s x', 'heartbeat', 'destruction s x']);
+    daemon.last.reply({ held: 1 }, { removed: 1, left: 0 });
     await closed;
     daemon.script = registry.script;
     await daemon.pass(10_000);
     expect(daemon.requests).toHaveLength(3);
+  });
+
+  test('that the daemon did not destroy is not kept alive by the heartbeats of others', async () => {
+    const { daemon, registry, client } = started();
+    await client.register('s', 1, { instance: 'x', ttl: 3 });
+    const registration = await client.register('s', 1, { instance: 'y', ttl: 3 });
+    daemon.script = (request, over) =>
+      request['type'] === 'destruction' ? 'storage_full' : registry.script(request, over);
+    expect(await outcome(registration.close())).toBe('storage_full');
+    await daemon.pass(2000);
+    expect(registry.instances.size).toBe(2);
+    daemon.script = registry.script;
+    await daemon.pass(1000);
+    expect([...registry.instances.keys()]).toEqual(['s/x']);
+    const tried = daemon.words().filter((word) => word === 'destruction s y').length;
+    await daemon.pass(5000);
+    expect(daemon.words().filter((word) => word === 'destruction s y')).toHaveLength(tried);
   });
 
   test('that cannot be destroyed says so', async () => {
@@ -167,12 +202,46 @@ describe('a client', () => {
     expect(daemon.clock.timers).toBe(0);
   });
 
-  test('closes within requestTimeout although there is no daemon', async () => {
-    const { daemon, client } = started({ requestTimeout: 1000 });
+  test('does not wait for a daemon that is not there', async () => {
+    const { daemon, client } = started();
     await client.register('a', 1);
     daemon.mode = 'refusing';
     daemon.last.close();
+    await daemon.pass(2000);
+    const { dials } = daemon;
+    expect(await outcome(client.close())).toBe('ok');
+    expect(daemon.dials).toBe(dials + 1);
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('still destroys what it has registered where the daemon has just come back, or comes back at once', async () => {
+    const { daemon, registry, client } = started();
+    await client.register('a', 1);
+    daemon.mode = 'refusing';
+    daemon.last.close();
+    await daemon.pass(2000);
+    daemon.mode = 'up';
+    await client.close();
+    expect(registry.instances.size).toBe(0);
+
+    const other = daemon.client();
+    await other.register('b', 1);
+    daemon.script = () => undefined;
+    const closed = other.close();
     await settle();
+    daemon.script = registry.script;
+    daemon.last.close();
+    await daemon.pass(1);
+    expect(await outcome(closed)).toBe('ok');
+    expect(registry.instances.size).toBe(0);
+  });
+
+  test('closes within requestTimeout although nobody answers the dial', async () => {
+    const { daemon, client } = started({ requestTimeout: 1000 });
+    await client.register('a', 1);
+    daemon.mode = 'silent';
+    daemon.last.close();
+    await daemon.pass(50);
     const closed = client.close();
     await daemon.pass(1000);
     expect(await outcome(closed)).toBe('ok');

@@ -1,13 +1,13 @@
 import { Duplex, duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { LineReader, RegistryError, TOO_LONG } from '@reg/protocol';
+import { type Endpoint, LineReader, RegistryError, TOO_LONG } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
-import { type ClientOptions, connect } from '../src/index.js';
+import { type ClientOptions, connect, type Endpoints } from '../src/index.js';
 
 export type Fields = Record<string, unknown>;
 
 /** What a script answers to a request: the fields of a good reply, a code to refuse with, or nothing yet. */
-export type Script = (request: Fields) => object | string | undefined;
+export type Script = (request: Fields, connection: FakeConnection) => object | string | undefined;
 
 /** A daemon that does what a test says, over streams in memory, with a clock that the test holds. */
 export class FakeDaemon {
@@ -15,15 +15,18 @@ export class FakeDaemon {
   /** Every connection that was ever made, oldest first. */
   readonly connections: FakeConnection[] = [];
   dials = 0;
+  /** Every endpoint that was dialled, in order. */
+  readonly dialled: string[] = [];
+  endpoints: Endpoints = 'reg://daemon.test:1';
   /** What a dial leads to. */
   mode: 'up' | 'slow' | 'refusing' | 'silent' = 'up';
   script: Script = () => undefined;
 
   /** A client of this daemon without jitter: `random` is 0.5 unless given. */
   client(options: ClientOptions = {}) {
-    return connect('reg://daemon.test:1', {
+    return connect(this.endpoints, {
       clock: this.clock,
-      dial: () => this.#dial(),
+      dial: (endpoint) => this.#dial(endpoint),
       random: () => 0.5,
       ...options,
     });
@@ -54,13 +57,14 @@ export class FakeDaemon {
     }
   }
 
-  #dial(): Duplex {
+  #dial({ host, port }: Endpoint): Duplex {
     this.dials += 1;
+    this.dialled.push(`${host}:${port}`);
     if (this.mode === 'refusing') throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
     if (this.mode === 'silent') return Object.assign(new Duplex({ read() {}, write() {} }), { connecting: true });
     const [theirs, ours] = duplexPair();
     if (this.mode === 'slow') Object.assign(theirs, { connecting: true });
-    this.connections.push(new FakeConnection(ours, theirs, (request) => this.script(request)));
+    this.connections.push(new FakeConnection(ours, theirs, (request, over) => this.script(request, over)));
     return theirs;
   }
 }
@@ -126,7 +130,7 @@ export class FakeConnection {
       const request: Fields = JSON.parse(line.toString());
       this.requests.push(request);
       count += 1;
-      const answer = script(request);
+      const answer = script(request, this);
       if (typeof answer === 'string') this.refuse(answer);
       else if (answer) this.reply(answer);
     }
@@ -134,30 +138,89 @@ export class FakeConnection {
   }
 }
 
-/** A script that behaves as a registry whose instances never expire. `forget` empties it. */
-export class FakeRegistry {
-  readonly instances = new Map<string, { content: string; generation: number; revision: number }>();
-  revision = 0;
+interface FakeInstance {
+  readonly content: string;
+  readonly owner: unknown;
+  readonly generation: number;
+  readonly revision: number;
+  holder: FakeConnection;
+}
 
-  readonly script: Script = (request) => {
-    if (request['type'] === 'register') return this.#register(request);
-    if (request['type'] === 'destruction') return { removed: this.instances.delete(name(request)) ? 1 : 0, left: 0 };
+/** A script that behaves as a registry whose instances expire only when `forget` empties it. */
+export class FakeRegistry {
+  readonly instances = new Map<string, FakeInstance>();
+  revision = 0;
+  /** What ended for good: a generation that is claimed is answered with its code. */
+  readonly #final = new Map<number, string>();
+  readonly #ended = new Map<FakeConnection, object[]>();
+
+  readonly script: Script = (request, connection) => {
+    if (request['type'] === 'register') return this.#register(request, connection);
+    if (request['type'] === 'heartbeat') return this.#heartbeat(connection);
+    if (request['type'] === 'destruction') return this.#destroy(request, connection);
     if (request['type'] === 'query') return { revision: this.revision, services: [] };
+    if (request['type'] === 'acks') return { watches: 0, acknowledged: 0 };
     return {};
   };
 
-  forget(): void {
-    this.instances.clear();
+  /** Everything expires. `silently`, as where the daemon could not name it. */
+  forget(silently = false): void {
+    for (const key of this.instances.keys()) this.end(key, 'expired', silently);
   }
 
-  #register(request: Fields): object {
-    const content = JSON.stringify(request);
-    const known = this.instances.get(name(request));
-    if (known?.content === content) return { result: 'renewed', registered: 1, ...revisions(known) };
+  /** @param key a service and its instance, with a slash between them. */
+  end(key: string, reason: 'expired' | 'destroyed' | 'superseded', silently = false): void {
+    const instance = this.instances.get(key);
+    if (!instance) throw new Error(`there is no ${key}`);
+    this.instances.delete(key);
+    const { generation, holder } = instance;
+    if (reason !== 'expired') this.#final.set(generation, reason);
+    const [service, id] = key.split('/');
+    const ended = { key: service, ...(id && { instance: id }), generation, reason };
+    if (!silently) this.#ended.set(holder, [...(this.#ended.get(holder) ?? []), ended]);
+  }
+
+  #register(request: Fields, holder: FakeConnection): object | string {
+    const { owner, generation: claimed, takeover, ...rest } = request;
+    const final = this.#final.get(Number(claimed));
+    if (final !== undefined) return final;
+    const content = JSON.stringify(rest);
+    let known = this.instances.get(name(request));
+    if (known && known.owner !== owner) {
+      if (claimed !== undefined) return 'superseded';
+      if (!takeover) return 'owned';
+      this.end(name(request), 'superseded');
+      known = undefined;
+    }
+    if (known?.content === content) {
+      known.holder = holder;
+      return { result: 'renewed', registered: 1, ...revisions(known) };
+    }
     this.revision += 1;
-    const instance = { content, generation: known?.generation ?? this.revision, revision: this.revision };
+    const generation = known?.generation ?? this.revision;
+    const instance = { content, owner, generation, revision: this.revision, holder };
     this.instances.set(name(request), instance);
     return { result: known ? 'updated' : 'registered', registered: 1, ...revisions(instance) };
+  }
+
+  /** Whoever holds what he destroys himself is told nothing more. */
+  #destroy(request: Fields, connection: FakeConnection): object {
+    const all = `${request['key']}/`;
+    const isMeant = (key: string) => (request['instance'] === '*' ? key.startsWith(all) : key === name(request));
+    let removed = 0;
+    for (const [key, { owner, holder }] of this.instances) {
+      if (!isMeant(key) || (request['owner'] !== undefined && request['owner'] !== owner)) continue;
+      this.end(key, 'destroyed', holder === connection);
+      removed += 1;
+    }
+    return { removed, left: [...this.instances.keys()].filter((key) => key.startsWith(all)).length };
+  }
+
+  #heartbeat(connection: FakeConnection): object {
+    const ended = this.#ended.get(connection);
+    this.#ended.delete(connection);
+    const held = [...this.instances.values()].filter(({ holder }) => holder === connection).length;
+    return { held, ...(ended && { ended }) };
   }
 }
 

@@ -9,6 +9,7 @@ function started(options = {}) {
 }
 
 const registers = (daemon: FakeDaemon) => daemon.requests.filter(({ type }) => type === 'register');
+const heartbeats = (daemon: FakeDaemon) => daemon.requests.filter(({ type }) => type === 'heartbeat');
 
 describe('register', () => {
   test('resolves when the registry has it, with what the registry said', async () => {
@@ -26,8 +27,53 @@ describe('register', () => {
       generation: 1,
     });
     expect(daemon.requests).toEqual([
-      { type: 'register', key: 'payments', instance: 'x', values: { host: 'a', port: 1 }, timeout: 10, tags: ['t'] },
+      {
+        type: 'register',
+        key: 'payments',
+        instance: 'x',
+        values: { host: 'a', port: 1 },
+        timeout: 10,
+        linger: 2,
+        tags: ['t'],
+        owner: expect.stringMatching(/^[\w-]{22}$/),
+      },
     ]);
+  });
+
+  test('gives each registration a secret of its own', async () => {
+    const { daemon, client } = started();
+    await Promise.all([client.register('s', 1), client.register('s', 1)]);
+    const [a, b] = registers(daemon);
+    expect(a?.['owner']).not.toBe(b?.['owner']);
+  });
+
+  test('waits for an instance that somebody else has, and says so in the end', async () => {
+    const { daemon, registry, client } = started();
+    await client.request('register', { key: 's', instance: 'x', values: 1, owner: 'somebody' });
+    const given = later(client.register('s', 2, { instance: 'x' }));
+    await daemon.pass(5000);
+    expect(await outcome(given)).toBe('owned');
+    expect(registry.instances.get('s/x')?.owner).toBe('somebody');
+    const waiting = later(client.register('s', 2, { instance: 'x' }));
+    await daemon.pass(1000);
+    registry.forget();
+    await daemon.pass(2000);
+    expect((await waiting).state).toBe('registered');
+  });
+
+  test('takes an instance over where it is told to, once', async () => {
+    const { daemon, registry, client } = started();
+    const loser = await client.register('s', 1, { instance: 'x', ttl: 3 });
+    const told: string[] = [];
+    loser.on('lost', ({ reason }) => told.push(reason));
+    const winner = await client.register('s', 2, { instance: 'x', ttl: 3, takeover: true });
+    await winner.update(3);
+    expect(registers(daemon).map(({ takeover, generation }) => takeover ?? generation)).toEqual([undefined, true, 2]);
+    await daemon.pass(1000);
+    expect(told).toEqual(['superseded']);
+    expect([loser.state, winner.state]).toEqual(['closed', 'registered']);
+    await loser.close();
+    expect(registry.instances.size).toBe(1);
   });
 
   test('makes up an instance id of its own, unless told to be the unnamed one', async () => {
@@ -37,7 +83,8 @@ describe('register', () => {
     expect(b.instance).not.toBe(a.instance);
     const unnamed = await client.register('s', 1, { instance: null, ttl: 'never' });
     expect(unnamed.instance).toBeNull();
-    expect(daemon.requests.at(-1)).toEqual({ type: 'register', key: 's', values: 1, timeout: 'never' });
+    expect(daemon.requests.at(-1)).toMatchObject({ type: 'register', key: 's', values: 1, timeout: 'never' });
+    expect(daemon.requests.at(-1)).not.toHaveProperty('instance');
   });
 
   test.each([
@@ -45,6 +92,7 @@ describe('register', () => {
     ['invalid_name', 'a/b', {}],
     ['invalid_name', 's', { instance: '' }],
     ['invalid_timeout', 's', { ttl: 0 }],
+    ['invalid_linger', 's', { linger: -1 }],
   ])('rejects bad input with %s before it is sent, in the background too', async (code, key, options) => {
     const { daemon, client } = started();
     expect(await outcome(client.register(key, 1, options))).toBe(code);
@@ -151,35 +199,86 @@ describe('heartbeats', () => {
     const { daemon, client } = started();
     await client.register('s', 1, { ttl: 30, instance: 'x' });
     await daemon.pass(4999);
-    expect(registers(daemon)).toHaveLength(1);
+    expect(heartbeats(daemon)).toHaveLength(0);
     await daemon.pass(1);
-    expect(registers(daemon)).toHaveLength(2);
+    expect(heartbeats(daemon)).toEqual([{ type: 'heartbeat' }]);
     await daemon.pass(9499);
-    expect(registers(daemon)).toHaveLength(2);
+    expect(heartbeats(daemon)).toHaveLength(1);
     await daemon.pass(1);
-    expect(registers(daemon)).toHaveLength(3);
-    expect(registers(daemon)[2]).toEqual(registers(daemon)[0]);
+    expect(heartbeats(daemon)).toHaveLength(2);
+    expect(registers(daemon)).toHaveLength(1);
   });
 
-  test('of what was registered at once are spread over a third of the ttl, again after a reconnect', async () => {
-    const draws = Array.from({ length: 40 }, (_, i) => ((i * 7) % 40) / 40);
-    let drawn = 0;
-    const { daemon, client } = started({ random: () => draws[drawn++ % draws.length] ?? 0 });
-    await Promise.all(draws.map(() => client.register('s', 1, { ttl: 30 })));
-    const busiest = async () => {
-      let most = 0;
-      for (let second = 0; second < 10; second += 1) {
-        const before = registers(daemon).length;
-        await daemon.pass(1000);
-        most = Math.max(most, registers(daemon).length - before);
-      }
-      return most;
-    };
-    expect(await busiest()).toBeLessThan(10);
-    daemon.last.close();
-    await daemon.pass(2000);
-    expect(registers(daemon).length).toBeGreaterThanOrEqual(120);
-    expect(await busiest()).toBeLessThan(15);
+  test('are one for all registrations of a client, as often as the shortest ttl needs', async () => {
+    const { daemon, client } = started();
+    const long = await Promise.all(Array.from({ length: 100 }, () => client.register('s', 1, { ttl: 30 })));
+    await daemon.pass(5000);
+    expect(heartbeats(daemon)).toHaveLength(1);
+    const short = await client.register('s', 1, { ttl: 3 });
+    await daemon.pass(9500);
+    expect(heartbeats(daemon)).toHaveLength(11);
+    await short.close();
+    // The one that was due comes yet.
+    await daemon.pass(950 + 9499);
+    expect(heartbeats(daemon)).toHaveLength(12);
+    expect(registers(daemon)).toHaveLength(101);
+    expect(long.every(({ state }) => state === 'registered')).toBe(true);
+  });
+
+  test('keep all of them alive', async () => {
+    const { daemon, client } = started();
+    const registrations = await Promise.all([1, 2, 3].map((ttl) => client.register('s', 1, { ttl })));
+    const lost: string[] = [];
+    for (const registration of registrations) registration.on('lost', ({ reason }) => lost.push(reason));
+    await daemon.pass(20_000);
+    expect(lost).toEqual([]);
+    expect(registers(daemon)).toHaveLength(3);
+  });
+
+  test('say nothing of what was registered after they were sent', async () => {
+    const { daemon, registry, client } = started();
+    await client.register('s', 1, { ttl: 3 });
+    daemon.script = () => undefined;
+    await daemon.pass(500);
+    const second = client.register('s', 2, { ttl: 3 });
+    await settle();
+    daemon.script = registry.script;
+    daemon.last.reply({ held: 1 }, { result: 'registered', revision: 2, generation: 2, registered: 1 });
+    expect((await second).state).toBe('registered');
+    await daemon.pass(400);
+    expect(registers(daemon)).toHaveLength(2);
+  });
+
+  test('and what else the connection holds, such as what was released, do not confuse it', async () => {
+    const { daemon, client } = started();
+    await client.request('register', { key: 'raw', values: 1 });
+    const released = await client.register('s', 1, { ttl: 3 });
+    await client.register('s', 2, { ttl: 3 });
+    await released.release();
+    await daemon.pass(10_000);
+    expect(registers(daemon)).toHaveLength(4);
+    expect(heartbeats(daemon).length).toBeGreaterThan(8);
+  });
+
+  test('end with the last registration', async () => {
+    const { daemon, client } = started();
+    const registration = await client.register('s', 1);
+    await registration.close();
+    await daemon.pass(60_000, 1000);
+    expect(heartbeats(daemon)).toEqual([]);
+    expect(daemon.clock.timers).toBe(0);
+  });
+
+  test('that the daemon does not take are registrations instead', async () => {
+    const { daemon, registry, client } = started();
+    const registration = await client.register('s', 1, { ttl: 3 });
+    const lost: string[] = [];
+    registration.on('lost', ({ reason }) => lost.push(reason));
+    daemon.script = (request, over) => (request['type'] === 'heartbeat' ? 'internal' : registry.script(request, over));
+    await daemon.pass(10_000);
+    expect(heartbeats(daemon).length).toBeGreaterThan(8);
+    expect(registers(daemon).length).toBe(heartbeats(daemon).length + 1);
+    expect(lost).toEqual([]);
   });
 
   test('do not compete with the caller for maxQueue', async () => {
@@ -190,10 +289,10 @@ describe('heartbeats', () => {
     expect(await outcome(client.query('c'))).toBe('queue_full');
     const second = client.register('s', 2);
     await daemon.pass(500);
-    expect(registers(daemon)).toHaveLength(3);
+    expect(daemon.requests.map(({ type }) => type)).toEqual(['register', 'query', 'query', 'register', 'heartbeat']);
     const found = { revision: 1, services: [] };
-    const held = { result: 'renewed', revision: 1, generation: 1, registered: 1 };
-    daemon.last.reply(found, found, held, held);
+    const registered = { result: 'registered', revision: 2, generation: 2, registered: 1 };
+    daemon.last.reply(found, found, registered, { held: 2 });
     await second;
     expect(registration.error).toBeUndefined();
   });
@@ -202,13 +301,19 @@ describe('heartbeats', () => {
     const { daemon, client } = started();
     await client.register('s', 1, { ttl: 0.03 });
     await daemon.pass(95, 1);
-    expect(registers(daemon).length).toBeGreaterThanOrEqual(9);
+    expect(heartbeats(daemon).length).toBeGreaterThanOrEqual(8);
   });
 
-  test('are not needed without a ttl', async () => {
-    const { daemon, client } = started();
-    await client.register('s', 1, { ttl: 'never' });
-    expect(daemon.clock.timers).toBe(0);
+  test.each(['never', 315_360_000] as const)('of a ttl of %s tell what has ended within seconds', async (ttl) => {
+    const { daemon, registry, client } = started();
+    const registration = await client.register('s', 1, { ttl, instance: 'x' });
+    const lost: string[] = [];
+    registration.on('lost', ({ reason }) => lost.push(reason));
+    await daemon.pass(60_000, 1000);
+    expect(heartbeats(daemon).length).toBeLessThan(8);
+    registry.end('s/x', 'destroyed');
+    await daemon.pass(10_000, 1000);
+    expect(lost).toEqual(['destroyed']);
   });
 
   test('of a ttl of years do not overflow the timers', async () => {
@@ -216,17 +321,41 @@ describe('heartbeats', () => {
     const registration = await client.register('s', 1, { ttl: 315_360_000 });
     const events: string[] = [];
     registration.on('lost', () => events.push('lost'));
+    daemon.script = () => undefined;
     await daemon.pass(2 ** 31 * 2, 2 ** 29);
-    expect(registers(daemon).length).toBeLessThan(6);
     expect(events).toEqual([]);
+    expect(daemon.requests.length).toBeLessThan(100);
   });
 
   test('never queue up behind a daemon that is slow', async () => {
-    const { daemon, client } = started();
+    const { daemon, registry, client } = started();
     await client.register('s', 1, { ttl: 3 });
     daemon.script = () => undefined;
     await daemon.pass(1450);
-    expect(registers(daemon)).toHaveLength(2);
+    expect(heartbeats(daemon)).toHaveLength(1);
+    // It is not silent, only late.
+    for (let second = 0; second < 5; second += 1) {
+      daemon.last.raw('{"type":"news"}\r\n');
+      await daemon.pass(500);
+    }
+    expect(heartbeats(daemon)).toHaveLength(1);
+    daemon.script = registry.script;
+    daemon.last.reply({ held: 1 });
+    await daemon.pass(50);
+    expect(heartbeats(daemon)).toHaveLength(2);
+    expect(daemon.dials).toBe(1);
+  });
+
+  test('that come back late still tell what ended', async () => {
+    const { daemon, client } = started();
+    const registration = await client.register('s', 1, { ttl: 3, instance: 'x' });
+    daemon.script = () => undefined;
+    await daemon.pass(1400);
+    daemon.last.raw('{"type":"news"}\r\n');
+    await daemon.pass(900);
+    daemon.last.reply({ held: 0, ended: [{ key: 's', instance: 'x', generation: 1, reason: 'destroyed' }] });
+    await settle();
+    expect(registration).toMatchObject({ state: 'closed', error: { code: 'destroyed' } });
   });
 
   test('find a dead connection before the ttl is over', async () => {
@@ -244,23 +373,61 @@ describe('heartbeats', () => {
     expect(events).toEqual([]);
   });
 
-  test('send what was registered, whatever the caller did to its objects since', async () => {
-    const { daemon, client } = started();
-    const values = { port: 1 };
-    const tags = ['a'];
-    await client.register('s', values, { ttl: 3, tags });
-    values.port = 2;
-    tags.push('b');
-    await daemon.pass(1000);
-    expect(registers(daemon)).toHaveLength(2);
-    expect(registers(daemon)[1]).toMatchObject({ values: { port: 1 }, tags: ['a'] });
+  test('that wait when the connection breaks are not sent on the next', async () => {
+    const { daemon, registry, client } = started();
+    await client.register('s', 1, { ttl: 3 });
+    daemon.last.pause();
+    later(client.request('register', { key: 'big', values: 'x'.repeat(1 << 20) }));
+    await daemon.pass(500);
+    registry.forget(true);
+    daemon.last.close();
+    await daemon.pass(300);
+    expect(daemon.last.requests).toMatchObject([{ type: 'register', key: 's', generation: 1 }]);
   });
 });
 
+test('the registrations of one client are renewed as their values were, whatever the caller did since', async () => {
+  const { daemon, client } = started();
+  const values = { port: 1 };
+  const tags = ['a'];
+  await client.register('s', values, { ttl: 3, tags });
+  values.port = 2;
+  tags.push('b');
+  daemon.last.close();
+  await daemon.pass(1000);
+  expect(registers(daemon)).toHaveLength(2);
+  expect(registers(daemon)[1]).toMatchObject({ values: { port: 1 }, tags: ['a'] });
+});
+
 describe('after a reconnect', () => {
-  test('a registration is renewed at once, but for a spread of at most a tenth of its ttl', async () => {
+  test('a registration is renewed at once, but for a spread of at most a quarter of its linger', async () => {
     const { daemon, client } = started();
-    await client.register('s', 1, { ttl: 4 });
+    await client.register('s', 1, { linger: 1 });
+    daemon.last.close();
+    await daemon.pass(50);
+    expect(daemon.dials).toBe(2);
+    await daemon.pass(124, 1);
+    expect(daemon.last.requests).toEqual([]);
+    await daemon.pass(1);
+    expect(daemon.last.requests).toMatchObject([{ linger: 1, generation: 1 }]);
+  });
+
+  test('the registrations of a client are spread, and so is the first heartbeat', async () => {
+    const draws = Array.from({ length: 40 }, (_, i) => ((i * 7) % 40) / 40);
+    let drawn = 0;
+    const { daemon, client } = started({ random: () => draws[drawn++ % draws.length] ?? 0 });
+    await Promise.all(draws.map(() => client.register('s', 1, { ttl: 30 })));
+    daemon.last.close();
+    await settle();
+    await daemon.pass(550, 5);
+    const most = Math.max(...daemon.last.pieces);
+    expect(registers(daemon)).toHaveLength(80);
+    expect(most).toBeLessThan(5);
+  });
+
+  test('one that is bound to none is renewed within a tenth of its ttl', async () => {
+    const { daemon, client } = started();
+    await client.register('s', 1, { ttl: 4, linger: null });
     daemon.last.close();
     await daemon.pass(50);
     expect(daemon.dials).toBe(2);
@@ -290,9 +457,8 @@ describe('after a reconnect', () => {
     expect(daemon.last.requests).toHaveLength(1);
     daemon.script = registry.script;
     await daemon.pass(10_000);
-    expect(daemon.last.requests).toHaveLength(2);
     await daemon.pass(100_000, 1000);
-    expect(daemon.last.requests).toHaveLength(2);
+    expect(daemon.last.requests.filter(({ type }) => type === 'register')).toHaveLength(2);
   });
 
   test('a client with registrations comes back by itself', async () => {
@@ -303,6 +469,6 @@ describe('after a reconnect', () => {
     await daemon.pass(20_000);
     daemon.mode = 'up';
     await daemon.pass(6000);
-    expect(daemon.last.requests).toHaveLength(1);
+    expect(daemon.last.requests[0]).toMatchObject({ type: 'register' });
   });
 });

@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest';
-import { FakeDaemon, FakeRegistry, later } from './fake-daemon.js';
+import type { Clock } from '@reg/protocol';
+import { describe, expect, test } from 'vitest';
+import { FakeDaemon, FakeRegistry, later, outcome } from './fake-daemon.js';
 
 /** A registration with a ttl of 3 s, and all that it tells, with when in ms since it was registered. */
 async function registered(ttl: number | 'never' = 3) {
@@ -12,9 +13,10 @@ async function registered(ttl: number | 'never' = 3) {
   const told: object[] = [];
   const at = () => daemon.clock.wall() - start;
   registration.on('registered', () => told.push({ registered: at() }));
-  registration.on('lost', ({ reason, since, error }) => {
-    told.push({ lost: reason, at: at(), since: since - start, ...(error && { code: error.code }) });
-    expect(registration.state).toBe('lost');
+  registration.on('lost', ({ reason, since, error, blockedFor }) => {
+    const why = { ...(error && { code: error.code }), ...(blockedFor !== undefined && { blockedFor }) };
+    told.push({ lost: reason, at: at(), since: since - start, ...why });
+    expect(registration.state).toBe(reason === 'destroyed' || reason === 'superseded' ? 'closed' : 'lost');
   });
   registration.on('recovered', ({ lostFor }) => {
     told.push({ recovered: at(), lostFor });
@@ -66,27 +68,74 @@ test('expired counts from when the renewal was sent, not from when it was answer
   await daemon.pass(500);
   // The heartbeat of 500 ms is answered at 1000 ms; then the daemon falls silent.
   await daemon.pass(500);
-  daemon.last.reply({ result: 'renewed', revision: 1, generation: 1, registered: 1 });
+  daemon.last.reply({ held: 1 });
   await daemon.pass(0.1);
   daemon.mode = 'silent';
   daemon.last.close();
   await daemon.pass(2500);
   expect(told).toEqual([{ lost: 'expired', at: 3500, since: 3500 }]);
-  registration.release();
-  await client.close();
+  later(registration.close());
+  later(client.close());
 });
 
-test('a process that was stopped longer than the ttl tells that it expired', async () => {
-  const { daemon, told } = await registered();
+test('blocked: a process that stood still for longer than its ttl tells that first', async () => {
+  const { daemon, client, told } = await registered();
+  client.on('lag', ({ blockedFor }) => told.push({ lag: blockedFor }));
   daemon.clock.stall(10_000);
+  expect(told).toEqual([{ lag: 9750 }, { lost: 'blocked', at: 10_000, since: 3000, blockedFor: 9750 }]);
   await daemon.pass(1000);
-  expect(told).toEqual([
-    { lost: 'expired', at: 10_000, since: 3000 },
-    { recovered: 10_000, lostFor: 7000 },
-  ]);
+  expect(told.slice(2)).toEqual([{ recovered: 10_000, lostFor: 7000 }]);
 });
 
-test('forgotten: a renewal answered as a new registration is lost, and recovered at once', async () => {
+/** A registration with a ttl of 3 s, and a clock that can go on while no timer fires and nothing is read. */
+async function skewed() {
+  const daemon = new FakeDaemon();
+  daemon.script = new FakeRegistry().script;
+  let skew = 0;
+  const clock: Clock = {
+    monotonic: () => daemon.clock.monotonic() + skew,
+    wall: () => daemon.clock.wall() + skew,
+    after: (ms, action) => daemon.clock.after(ms, action),
+  };
+  const standStill = (ms: number) => {
+    skew += ms;
+  };
+  const client = daemon.client({ clock });
+  const told: string[] = [];
+  client.on('lag', ({ blockedFor }) => told.push(`lag ${blockedFor}`));
+  const registration = await client.register('s', 1, { ttl: 3 });
+  registration.on('lost', ({ reason }) => told.push(reason));
+  return { daemon, client, told, standStill };
+}
+
+test('blocked is told by whatever the client is asked next, before any timer', async () => {
+  const { client, told, standStill } = await skewed();
+  standStill(10_000);
+  later(client.ping());
+  expect(told).toEqual(['lag 9750', 'blocked']);
+});
+
+test('a process that stood still is not lost while a reply that came meanwhile may say otherwise', async () => {
+  const { daemon, client, told, standStill } = await skewed();
+  daemon.script = () => undefined;
+  await daemon.pass(500);
+  standStill(2900);
+  later(client.ping());
+  expect(told).toEqual(['lag 2650']);
+  daemon.last.reply({ held: 1 });
+  await daemon.pass(50);
+  expect(told).toEqual(['lag 2650']);
+});
+
+test('a short pause is no lag', async () => {
+  const { daemon, client, told } = await registered();
+  client.on('lag', () => told.push({ lag: true }));
+  daemon.clock.stall(1200);
+  await daemon.pass(1000);
+  expect(told).toEqual([]);
+});
+
+test('forgotten: what a heartbeat says has expired is registered again at once', async () => {
   const { daemon, registry, told, registration } = await registered();
   await daemon.pass(1000);
   registry.forget();
@@ -96,14 +145,64 @@ test('forgotten: a renewal answered as a new registration is lost, and recovered
     { recovered: 1450, lostFor: 950 },
   ]);
   expect(registration.generation).toBe(2);
+  expect(daemon.requests.filter(({ type }) => type === 'register')).toMatchObject([{}, { generation: 1 }]);
+});
+
+test('forgotten: where the registry holds less than it ought to, everything is registered again', async () => {
+  const { daemon, registry, client, told } = await registered();
+  await client.register('s', 1, { ttl: 3, instance: 'y' });
+  registry.end('s/x', 'expired', true);
+  await daemon.pass(1000);
+  expect(told).toMatchObject([{ lost: 'forgotten', since: 0 }, { recovered: 500 }]);
+  expect(daemon.words()).toEqual(['register s x', 'register s y', 'heartbeat', 'register s x', 'register s y']);
 });
 
 test('forgotten: another generation tells it where the reply that would have was lost', async () => {
   const { daemon, told, registration } = await registered();
   daemon.script = () => ({ result: 'renewed', revision: 7, generation: 7, registered: 1 });
-  await daemon.pass(1000);
-  expect(told).toMatchObject([{ lost: 'forgotten' }, { recovered: 500 }]);
+  daemon.last.close();
+  await daemon.pass(500);
+  expect(told).toMatchObject([{ lost: 'forgotten' }, { recovered: expect.any(Number) }]);
   expect(registration.generation).toBe(7);
+});
+
+describe.each(['destroyed', 'superseded'] as const)('%s', (reason) => {
+  test('is told by the next heartbeat, and is for good', async () => {
+    const { daemon, registry, told, registration } = await registered();
+    await daemon.pass(600);
+    registry.end('s/x', reason);
+    await daemon.pass(1000);
+    expect(told).toEqual([{ lost: reason, at: 1450, since: 500, code: reason }]);
+    expect(registration.state).toBe('closed');
+    const requests = daemon.requests.length;
+    await daemon.pass(20_000);
+    expect(daemon.requests).toHaveLength(requests);
+    expect(daemon.clock.timers).toBe(0);
+    expect(await outcome(registration.update(2))).toBe('closed');
+    await registration.close();
+  });
+
+  test('is found out by an update', async () => {
+    const { registry, told, registration } = await registered();
+    registry.end('s/x', reason, true);
+    expect(await outcome(registration.update(2))).toBe(reason);
+    expect(told).toMatchObject([{ lost: reason, code: reason }]);
+    expect(registration.error?.code).toBe(reason);
+  });
+
+  test('is found out after a reconnect, also by one that is lost already', async () => {
+    const { daemon, registry, told } = await registered();
+    daemon.mode = 'refusing';
+    daemon.last.close();
+    await daemon.pass(4000);
+    registry.end('s/x', reason);
+    daemon.mode = 'up';
+    await daemon.pass(6000);
+    expect(told).toMatchObject([
+      { lost: 'expired', since: 3000 },
+      { lost: reason, since: 3000 },
+    ]);
+  });
 });
 
 test('forgotten without a ttl, when the daemon comes back empty', async () => {
@@ -114,16 +213,26 @@ test('forgotten without a ttl, when the daemon comes back empty', async () => {
   expect(told).toMatchObject([{ lost: 'forgotten', since: 0 }, { recovered: expect.any(Number) }]);
 });
 
-test('refused: told once, tried at each heartbeat, recovered when it passes', async () => {
+test.each(['x', '*'])('destroyed: what the same client ended as %s is told at once', async (instance) => {
+  const { daemon, client, told, registration } = await registered();
+  const other = await client.register('t', 1, { instance: 'x' });
+  expect(await client.destroy('s', { instance })).toEqual({ removed: 1, left: 0 });
+  await daemon.pass(1);
+  expect(told).toMatchObject([{ lost: 'destroyed' }]);
+  expect([registration.state, other.state]).toEqual(['closed', 'registered']);
+});
+
+test('refused: told once, tried again after a third of the ttl, recovered when it passes', async () => {
   const { daemon, registry, told, registration } = await registered();
   daemon.script = () => 'value_too_large';
-  await daemon.pass(5000);
-  expect(told).toEqual([{ lost: 'refused', at: 500, since: 500, code: 'value_too_large' }]);
+  daemon.last.close();
+  await daemon.pass(4000);
+  expect(told).toEqual([{ lost: 'refused', at: 200, since: 200, code: 'value_too_large' }]);
   expect(registration.error?.code).toBe('value_too_large');
-  expect(daemon.requests).toHaveLength(6);
+  expect(daemon.last.requests).toHaveLength(5);
   daemon.script = registry.script;
   await daemon.pass(1000);
-  expect(told.slice(1)).toEqual([{ recovered: 5250, lostFor: 4750 }]);
+  expect(told.slice(1)).toEqual([{ recovered: 4950, lostFor: 4750 }]);
   expect(registration.error).toBeUndefined();
 });
 

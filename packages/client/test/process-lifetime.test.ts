@@ -13,13 +13,14 @@ const built = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 const ANSWER_AFTER_MS = 200;
 
 let server: Server;
+let registry: FakeRegistry;
 let address: string;
 
 beforeEach(async () => {
-  const registry = new FakeRegistry();
+  registry = new FakeRegistry();
   server = createServer((socket) => {
-    const script: Script = (request) => {
-      if (request['type'] !== 'query') return registry.script(request);
+    const script: Script = (request, over) => {
+      if (request['type'] !== 'query') return registry.script(request, over);
       setTimeout(() => connection.reply({ revision: 0, services: [] }), ANSWER_AFTER_MS);
       return undefined;
     };
@@ -38,7 +39,7 @@ function port(bound: AddressInfo | string | null): number {
 
 /** What a program prints until it ends by itself. */
 async function run(body: string): Promise<string> {
-  const program = `import { connect } from ${JSON.stringify(built)};\n${body}`;
+  const program = `import { connect, handleSignals } from ${JSON.stringify(built)};\n${body}`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -46,7 +47,7 @@ async function run(body: string): Promise<string> {
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     printed += text;
   });
-  const code = await new Promise((resolve) => child.once('close', resolve));
+  const code = await new Promise((resolve) => child.once('close', (status, signal) => resolve(status ?? signal)));
   return `${printed.trim().split('\n').join(' ')} ${code}`.trim();
 }
 
@@ -105,4 +106,20 @@ test('with keepProcessAlive a process stays until the client is closed', async (
     setTimeout(() => client.close().then(() => console.log('closed')), ${ANSWER_AFTER_MS}).unref();
   `);
   expect(printed).toBe('closed 0');
+});
+
+test('a process that is told to end drains, destroys, and ends by the signal', async () => {
+  const printed = await run(`
+    const client = connect('${address}');
+    const registration = await client.register('s', 1);
+    registration.drain = new Proxy(registration.drain, { apply: (drain, self, given) => {
+      console.log('drains');
+      return Reflect.apply(drain, self, given);
+    } });
+    handleSignals(client);
+    process.kill(process.pid, 'SIGTERM');
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+  `);
+  expect(printed).toBe('drains SIGTERM');
+  expect(registry.instances.size).toBe(0);
 });

@@ -151,6 +151,16 @@ describe('while the daemon is unreachable', () => {
     expect(daemon.clock.timers).toBe(0);
   });
 
+  test('a daemon that takes connections and answers none is given more time from one to the next', async () => {
+    const daemon = new FakeDaemon();
+    const client = daemon.client({ requestTimeout: 1000, random: () => 0 });
+    const droppedAt: number[] = [];
+    client.on('disconnect', () => droppedAt.push(daemon.clock.monotonic()));
+    await client.register('web', 1, { ttl: 60, background: true });
+    await daemon.pass(12_000, 10);
+    expect(droppedAt).toEqual([1000, 3000, 7000, 11_000]);
+  });
+
   test('a daemon that accepts and hangs up is not dialled without a pause', async () => {
     const daemon = new FakeDaemon();
     const client = daemon.client({ requestTimeout: 20_000 });

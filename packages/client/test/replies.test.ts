@@ -85,3 +85,40 @@ test('an error without a code is a bad reply', async () => {
   daemon.last.raw('{"ok":false,"error":"no"}\r\n');
   expect(await outcome(query)).toBe('bad_reply');
 });
+
+describe('an event', () => {
+  test.each([
+    ['of an unknown type', '{"type":"news","watch":"x"}'],
+    ['without a type', '{"watch":1}'],
+    ['of a watch that nobody has', '{"type":"reset","watch":7,"reason":"epoch"}'],
+    ['with more than is known', '{"type":"progress","revision":1,"mood":"good"}'],
+    [
+      'of an instance',
+      '{"type":"change","watch":1,"revision":2,"at":3,"change":"expired","service":{"key":"a","generation":1}}',
+    ],
+  ])('%s is no reply, and disturbs none', async (_, line) => {
+    const daemon = new FakeDaemon();
+    const query = later(daemon.client().query('a'));
+    await settle();
+    daemon.last.raw(`${line}\r\n${JSON.stringify({ ok: true, ...found(3) })}\r\n`);
+    expect(await query).toEqual(found(3));
+  });
+
+  test.each([
+    ['{"type":"reset","watch":"1","reason":"epoch"}'],
+    ['{"type":"state","watch":1,"services":[{"values":1}]}'],
+    ['{"type":"synced","watch":1,"revision":1}'],
+    ['{"type":"change","watch":1,"revision":2,"at":3,"change":"registered"}'],
+    ['{"type":"progress"}'],
+  ])('that is not of its form drops the connection: %s', async (line) => {
+    const daemon = new FakeDaemon();
+    const client = daemon.client();
+    const errors: Error[] = [];
+    client.on('disconnect', ({ error }) => errors.push(error));
+    const ping = later(client.ping());
+    await settle();
+    daemon.last.raw(`${line}\r\n`);
+    expect(await outcome(ping)).toBe('bad_reply');
+    expect(errors).toMatchObject([{ code: 'bad_reply' }]);
+  });
+});

@@ -10,15 +10,15 @@ async function registered() {
   return { daemon, registry, client, registration };
 }
 
-test('an update changes what is registered, and what heartbeats send; labels not given stay', async () => {
+test('an update changes what is registered, now and after a reconnect; labels not given stay', async () => {
   const { daemon, registration } = await registered();
   await registration.update(2, { meta: { zone: 'b' }, weight: 3 });
   const changed = { values: 2, tags: ['a'], meta: { zone: 'b' }, weight: 3 };
   expect(daemon.requests.at(-1)).toMatchObject(changed);
   expect(registration).toMatchObject({ revision: 2, generation: 1 });
-  await daemon.pass(1000);
-  expect(daemon.requests).toHaveLength(3);
-  expect(daemon.requests.at(-1)).toMatchObject(changed);
+  daemon.last.close();
+  await daemon.pass(500);
+  expect(daemon.last.requests).toMatchObject([changed]);
 });
 
 test('updates made together end with the last, and all resolve', async () => {
@@ -31,11 +31,13 @@ test('a refused update rejects and is taken back, without a loss', async () => {
   const { daemon, registry, registration } = await registered();
   const lost: string[] = [];
   registration.on('lost', ({ reason }) => lost.push(reason));
-  daemon.script = (request) => (request['values'] === 2 ? 'value_too_large' : registry.script(request));
+  daemon.script = (request, over) => (request['values'] === 2 ? 'value_too_large' : registry.script(request, over));
   expect(await failure(registration.update(2))).toMatchObject({ code: 'value_too_large' });
   await daemon.pass(5000);
   expect(daemon.requests.filter(({ values }) => values === 2)).toHaveLength(1);
-  expect(daemon.requests.at(-1)).toMatchObject({ values: 1, tags: ['a'] });
+  daemon.last.close();
+  await daemon.pass(500);
+  expect(daemon.last.requests).toMatchObject([{ values: 1, tags: ['a'] }]);
   expect(lost).toEqual([]);
 });
 
@@ -73,13 +75,13 @@ test('an update that was aborted beforehand changes nothing', async () => {
 
 test('the labels of a refused update do not go into those made meanwhile', async () => {
   const { daemon, registry, registration } = await registered();
-  daemon.script = (request) => ('meta' in request ? 'meta_too_large' : registry.script(request));
+  daemon.script = (request, over) => ('meta' in request ? 'meta_too_large' : registry.script(request, over));
   const refused = later(registration.update(2, { meta: { zone: 'b' }, tags: ['b'] }));
   const first = registration.update(3, { weight: 3 });
   const second = registration.update(4);
   expect(await outcome(refused)).toBe('meta_too_large');
   await Promise.all([first, second]);
-  const { type, key, instance, timeout, ...content } = daemon.requests.at(-1) ?? {};
+  const { type, key, instance, timeout, linger, owner, generation, ...content } = daemon.requests.at(-1) ?? {};
   expect(content).toEqual({ values: 4, tags: ['a'], weight: 3 });
   await registration.update(5);
   expect(daemon.requests.at(-1)).toMatchObject({ values: 5, tags: ['a'], weight: 3 });
@@ -106,6 +108,16 @@ test('an update that waits when the registration is closed rejects', async () =>
   daemon.last.close();
   await settle();
   const updated = later(registration.update(2));
-  registration.release();
+  later(registration.release());
   expect(await outcome(updated)).toBe('closed');
+});
+
+test('a status is said beside what is registered, and stays with updates', async () => {
+  const { daemon, registration } = await registered();
+  await registration.setStatus('critical');
+  expect(daemon.requests.at(-1)).toMatchObject({ values: 1, tags: ['a'], weight: 2, status: 'critical' });
+  await registration.update(2);
+  expect(daemon.requests.at(-1)).toMatchObject({ values: 2, status: 'critical' });
+  await registration.setStatus('passing');
+  expect(daemon.requests.at(-1)).toMatchObject({ values: 2, status: 'passing' });
 });

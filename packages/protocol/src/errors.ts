@@ -11,6 +11,7 @@ export const ERRORS = {
   invalid_name: { text: 'the name is not valid', retryable: false, exit: 2 },
   reserved_name: { text: 'the name is reserved', retryable: false, exit: 2 },
   invalid_timeout: { text: 'the timeout is not valid', retryable: false, exit: 2 },
+  invalid_linger: { text: 'the linger is not valid', retryable: false, exit: 2 },
   value_too_large: { text: 'the value is larger than the daemon takes', retryable: false, exit: 2 },
   value_too_deep: { text: 'the value nests too deeply', retryable: false, exit: 2 },
   meta_too_large: { text: 'the metadata is larger than the daemon takes', retryable: false, exit: 2 },
@@ -18,6 +19,11 @@ export const ERRORS = {
 
   // What the daemon answers to a request that is right, but cannot be served, or not now.
   too_large: { text: 'the reply would be too large', retryable: false, exit: 6 },
+  owned: { text: 'the instance belongs to another owner', retryable: true, exit: 6 },
+  superseded: { text: 'another owner has taken the instance over', retryable: false, exit: 6 },
+  destroyed: { text: 'the instance was destroyed', retryable: false, exit: 6 },
+  too_many_watches: { text: 'the daemon has as many watches as it takes', retryable: true, exit: 6 },
+  unknown_watch: { text: 'this connection has no such watch', retryable: false, exit: 2 },
   storage_full: { text: 'no space is left where the daemon keeps its data', retryable: true, exit: 6 },
   storage_failed: { text: 'the daemon cannot write where it keeps its data', retryable: true, exit: 6 },
   shutting_down: { text: 'the daemon is shutting down', retryable: true, exit: 6 },
@@ -33,6 +39,8 @@ export const ERRORS = {
   closed: { text: 'the client is closed', retryable: false, exit: 1 },
   bad_reply: { text: 'the daemon answered what no registry answers', retryable: false, exit: 1 },
   bad_endpoint: { text: 'the address is not one of a registry', retryable: false, exit: 2 },
+  invalid_values: { text: 'the values are not what the service is said to have', retryable: false, exit: 2 },
+  no_instance: { text: 'the service has no instance that takes requests', retryable: true, exit: 6 },
 
   // What keeps a daemon from starting, or stops it.
   bad_config: { text: 'the configuration is not valid', retryable: false, exit: 2 },

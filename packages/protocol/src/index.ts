@@ -1,42 +1,70 @@
+export type {
+  AckRequest,
+  AcksRequest,
+  DestroyRequest,
+  ExplainRequest,
+  QueryRequest,
+  RegisterRequest,
+  Request,
+  Scope,
+  Selector,
+  UnwatchRequest,
+  WatchRequest,
+} from './checks.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export {
-  type DestroyRequest,
   decodeRequest,
   encodeError,
   encodeReply,
   encodeRequest,
   LINE_END,
   openReply,
-  type QueryRequest,
-  type RegisterRequest,
-  type Request,
   RequestError,
 } from './codec.js';
 export { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.js';
 export { ERRORS, type ErrorCode, isErrorCode, RegistryError } from './errors.js';
+export type {
+  ChangeEvent,
+  ChangeKind,
+  Event,
+  GoneRecord,
+  ProgressEvent,
+  ResetEvent,
+  StateEvent,
+  SyncedEvent,
+} from './events.js';
 export { LineReader, TOO_LONG } from './framing.js';
 export {
   DEFAULT_LIMITS,
   DEFAULT_PORT,
   DEFAULT_TIMEOUT,
   type Limits,
+  MAX_LINGER,
+  MAX_OWNER_BYTES,
   MAX_REPLY_BYTES,
   MAX_TIMEOUT,
   PROTOCOL_VERSION,
   WIRE_LIMITS,
 } from './limits.js';
 export {
+  type AcksReply,
   ALL,
   type Commands,
   type CommandType,
   type DestroyMessage,
   type DestroyReply,
   type Durability,
+  type EndedInstance,
+  type EndReason,
   EVERY_INSTANCE,
+  type ExplainReply,
+  type HeartbeatReply,
   type HelloReply,
+  type HolderReply,
   type InstanceRecord,
   type Json,
   type Labels,
+  type OwnStatus,
   type QueryMessage,
   type QueryReply,
   type RegisterMessage,
@@ -44,8 +72,14 @@ export {
   type ReplyOf,
   type RequestId,
   type RequestOf,
+  STATUSES,
+  type Status,
+  type StatusReply,
   type Timeout,
   UNNAMED,
+  UNOWNED,
+  type WatchMessage,
+  type WatchReply,
 } from './messages.js';
 export { checkName } from './names.js';
-export { parseDecimal, parseTimeout, timeoutToMs } from './timeout.js';
+export { parseDecimal, parseLinger, parseTimeout, timeoutToMs } from './timeout.js';

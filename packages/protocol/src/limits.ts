@@ -10,6 +10,12 @@ export const DEFAULT_TIMEOUT = 30;
 /** Longest timeout in seconds: ten years of 365 days. Who wants longer wants `"never"`. */
 export const MAX_TIMEOUT = 315_360_000;
 
+/** Longest time that an instance may outlive its connection, in seconds. */
+export const MAX_LINGER = 86_400;
+
+/** Longest owner secret, in bytes of UTF-8. */
+export const MAX_OWNER_BYTES = 64;
+
 /** Longest service name or instance id, in bytes of UTF-8. */
 export const MAX_NAME_BYTES = 255;
 
@@ -29,7 +35,7 @@ export const MAX_WEIGHT = 65_535;
 /** The longest reply that any daemon can be told to send, in bytes; so long a line a client has to take. */
 export const MAX_REPLY_BYTES = 256 * 1024 * 1024;
 
-/** What a daemon can be told to take; `hello` tells what it was told. All are bytes of UTF-8. */
+/** What a daemon can be told to take; `hello` tells what it was told. Bytes are those of UTF-8. */
 export interface Limits {
   /** One request line without its ending. */
   readonly maxLineBytes: number;
@@ -39,6 +45,8 @@ export interface Limits {
   readonly maxMetaBytes: number;
   /** One reply line. A larger one is refused with `too_large`; `limit` and `after` page through it. */
   readonly maxReplyBytes: number;
+  /** Watches of all connections together. */
+  readonly maxWatches: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -46,6 +54,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxValueBytes: 64 * 1024,
   maxMetaBytes: 16 * 1024,
   maxReplyBytes: 16 * 1024 * 1024,
+  maxWatches: 50_000,
 };
 
 /** The limits that are part of the protocol, as `hello` tells them. */
@@ -55,4 +64,6 @@ export const WIRE_LIMITS = {
   maxTagBytes: MAX_TAG_BYTES,
   maxValueDepth: MAX_VALUE_DEPTH,
   maxTimeout: MAX_TIMEOUT,
+  maxLinger: MAX_LINGER,
+  maxOwnerBytes: MAX_OWNER_BYTES,
 } as const;

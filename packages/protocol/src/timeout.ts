@@ -1,5 +1,5 @@
 import { RegistryError } from './errors.js';
-import { DEFAULT_TIMEOUT, MAX_TIMEOUT } from './limits.js';
+import { DEFAULT_TIMEOUT, MAX_LINGER, MAX_TIMEOUT } from './limits.js';
 import type { Timeout } from './messages.js';
 
 /** Reads a number as people write seconds, `30` or `0.5`; `undefined` where the text is none. */
@@ -24,7 +24,28 @@ export function parseTimeout(timeout: unknown): Timeout {
   );
 }
 
+/**
+ * Reads how many seconds an instance outlives its connection, a number or a decimal string; `undefined` where there
+ * is none, and it is bound to no connection.
+ *
+ * @throws {RegistryError} `invalid_linger`
+ */
+export function parseLinger(linger: unknown): number | undefined {
+  if (linger === undefined || linger === null) return undefined;
+  const seconds = typeof linger === 'string' ? parseDecimal(linger) : linger;
+  if (typeof seconds === 'number' && seconds >= 0 && seconds <= MAX_LINGER) return seconds;
+  throw new RegistryError(
+    'invalid_linger',
+    `"linger" must be seconds from 0 to ${MAX_LINGER}, as a number or a decimal string`,
+  );
+}
+
 /** A timeout in ms; `Infinity` for `"never"`. */
 export function timeoutToMs(timeout: Timeout): number {
   return timeout === 'never' ? Number.POSITIVE_INFINITY : timeout * 1000;
+}
+
+/** A linger in ms; `Infinity` where it is bound to no connection. */
+export function lingerToMs(linger: number | undefined): number {
+  return linger === undefined ? Number.POSITIVE_INFINITY : linger * 1000;
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeRequest, type Request, RequestError } from '../src/codec.js';
+import type { Request } from '../src/checks.js';
+import { decodeRequest, RequestError } from '../src/codec.js';
 import type { ErrorCode } from '../src/errors.js';
 import { DEFAULT_LIMITS, type Limits } from '../src/limits.js';
-import { parseTimeout } from '../src/timeout.js';
+import { UNOWNED } from '../src/messages.js';
+import { parseLinger, parseTimeout } from '../src/timeout.js';
 import { requests } from './requests.js';
 
 /** What a request can be refused with; the rest of the table is not the codec's to say. */
@@ -15,6 +17,7 @@ const REFUSALS: readonly ErrorCode[] = [
   'invalid_name',
   'reserved_name',
   'invalid_timeout',
+  'invalid_linger',
   'value_too_large',
   'value_too_deep',
   'meta_too_large',
@@ -73,7 +76,7 @@ describe('any bytes at all', () => {
   });
 
   it('are refused under the smallest limits too', () => {
-    const limits: Limits = { maxLineBytes: 1, maxValueBytes: 1, maxMetaBytes: 2, maxReplyBytes: 1 };
+    const limits: Limits = { maxLineBytes: 1, maxValueBytes: 1, maxMetaBytes: 2, maxReplyBytes: 1, maxWatches: 0 };
     fc.assert(
       fc.property(requests, (sent) => {
         const outcome = attempt(Buffer.from(JSON.stringify(sent)), limits);
@@ -97,13 +100,30 @@ describe('a request that is accepted', () => {
         accepted += 1;
         expect(request.type).toBe(sent['type']);
         expect(request.id).toBe(sent['id'] ?? undefined);
-        if (request.type === 'ping' || request.type === 'hello') return;
-        expect(request.key).toBe(sent['key']);
-        expect(request.instance).toBe(sent['instance'] ?? (request.type === 'query' ? undefined : ''));
+        for (const name of ['watch', 'revision', 'generation', 'takeover', 'owner', 'ack'] as const) {
+          if (given(sent[name]) && name in request) expect(request).toHaveProperty(name, sent[name]);
+        }
+        if (request.type === 'watch') {
+          const service = { service: sent['key'] };
+          const prefix = { prefix: sent['key'] === 'all' ? '' : sent['prefix'] };
+          expect(request.scope).toEqual('service' in request.scope ? service : prefix);
+          expect(request.from).toEqual(
+            given(sent['epoch']) ? { epoch: sent['epoch'], revision: sent['after'] } : undefined,
+          );
+        }
+        if ('instance' in request) {
+          expect(request.instance).toBe(sent['instance'] ?? (request.type === 'query' ? undefined : ''));
+        }
+        if ('key' in request) expect(request.key).toBe(sent['key']);
         if (request.type === 'query') {
           expect(request.detail).toBe(sent['detail'] ?? false);
           expect(request.limit).toBe(sent['limit'] ?? Number.POSITIVE_INFINITY);
           expect(request.after).toBe(sent['after'] ?? 0);
+          expect(request.selector).toEqual({
+            status: sent['status'] ?? undefined,
+            tags: sent['tags'] ?? [],
+            meta: Object.entries(sent['meta'] ?? {}),
+          });
         }
         if (request.type === 'register') {
           const timeout = parseTimeout(sent['timeout']);
@@ -112,6 +132,14 @@ describe('a request that is accepted', () => {
           );
           const content = { values: sent['values'], timeout, ...Object.fromEntries(labels) };
           expect(request.ttl).toBe(timeout === 'never' ? Number.POSITIVE_INFINITY : timeout * 1000);
+          const linger = parseLinger(sent['linger']);
+          expect(request.linger).toBe(linger === undefined ? Number.POSITIVE_INFINITY : linger * 1000);
+          expect(request.status).toBe(sent['status'] ?? 'passing');
+          expect(request).toMatchObject({
+            owner: sent['owner'] ?? UNOWNED,
+            generation: sent['generation'] ?? 0,
+            takeover: sent['takeover'] ?? false,
+          });
           assert.deepStrictEqual(JSON.parse(`{${request.body}}`), content);
           expect(JSON.stringify(JSON.parse(`{${request.body}}`))).toBe(`{${request.body}}`);
         }

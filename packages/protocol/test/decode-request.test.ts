@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { decodeRequest, encodeRequest, type RegisterRequest } from '../src/codec.js';
+import type { RegisterRequest, Selector } from '../src/checks.js';
+import { decodeRequest, encodeRequest } from '../src/codec.js';
 import { DEFAULT_LIMITS, MAX_TIMEOUT } from '../src/limits.js';
-import { UNNAMED } from '../src/messages.js';
+import { STATUSES, UNNAMED, UNOWNED } from '../src/messages.js';
+
+/** What a register says that says nothing of how it lives and whose it is. */
+const PLAIN = {
+  status: 'passing',
+  linger: Number.POSITIVE_INFINITY,
+  owner: UNOWNED,
+  generation: 0,
+  takeover: false,
+};
+const ANYONE: Selector = { status: undefined, tags: [], meta: [] };
 
 function decode(text: string): ReturnType<typeof decodeRequest> {
   return decodeRequest(Buffer.from(text), DEFAULT_LIMITS);
@@ -22,15 +33,18 @@ describe('the requests of the article', () => {
       instance: UNNAMED,
       ttl: 30_000,
       body: '"values":"123456@127.0.0.1:6379","timeout":30',
+      ...PLAIN,
     });
-    const anyone = { id: undefined, instance: undefined, detail: false, limit: Number.POSITIVE_INFINITY, after: 0 };
-    expect(decode('{"type":"query","key":"redis"}')).toStrictEqual({ type: 'query', key: 'redis', ...anyone });
-    expect(decode('{"type":"query","key":"all"}')).toStrictEqual({ type: 'query', key: 'all', ...anyone });
+    const whole = { instance: undefined, detail: false, limit: Number.POSITIVE_INFINITY, after: 0, selector: ANYONE };
+    const query = { type: 'query', id: undefined, ...whole };
+    expect(decode('{"type":"query","key":"redis"}')).toStrictEqual({ ...query, key: 'redis' });
+    expect(decode('{"type":"query","key":"all"}')).toStrictEqual({ ...query, key: 'all' });
     expect(decode('{"type":"destruction","key":"redis"}')).toStrictEqual({
       type: 'destruction',
       id: undefined,
       key: 'redis',
       instance: UNNAMED,
+      owner: UNOWNED,
     });
   });
 });
@@ -45,7 +59,9 @@ describe('every field', () => {
   });
 
   it('is taken into a query', () => {
-    expect(decode('{"id":7,"type":"query","key":"redis","instance":"a","detail":true,"limit":1,"after":2}')).toEqual({
+    const page = '"key":"redis","instance":"a","detail":true,"limit":1,"after":2';
+    const selector = '"status":"any","tags":["b","a"],"meta":{"zone":"eu","__proto__":"x"}';
+    expect(decode(`{"id":7,"type":"query",${page},${selector}}`)).toEqual({
       type: 'query',
       id: 7,
       key: 'redis',
@@ -53,13 +69,66 @@ describe('every field', () => {
       detail: true,
       limit: 1,
       after: 2,
+      selector: {
+        status: 'any',
+        tags: ['b', 'a'],
+        meta: [
+          ['zone', 'eu'],
+          ['__proto__', 'x'],
+        ],
+      },
     });
+  });
+
+  it.each(STATUSES)('is taken into a query for those that are %s', (status) => {
+    expect(decode(`{"type":"query","key":"all","status":"${status}"}`)).toMatchObject({ selector: { status } });
+  });
+
+  it('of how an instance lives, and whose it is, is taken into a register', () => {
+    const claim = '"owner":"secret","generation":7';
+    expect(register(`"values":1,"status":"draining","linger":"2.5",${claim}`)).toMatchObject({
+      body: '"values":1,"timeout":30',
+      status: 'draining',
+      linger: 2500,
+      owner: 'secret',
+      generation: 7,
+      takeover: false,
+    });
+    expect(register('"values":1,"linger":0,"takeover":true')).toMatchObject({ linger: 0, takeover: true });
+  });
+
+  it('is taken into a watch', () => {
+    const watch = (fields: string) => decode(`{"type":"watch","id":1,${fields}}`);
+    const bare = { type: 'watch', id: 1, from: undefined, ack: false };
+    expect(watch('"key":"redis"')).toStrictEqual({ ...bare, scope: { service: 'redis' } });
+    expect(watch('"key":"all","ack":true')).toStrictEqual({ ...bare, scope: { prefix: '' }, ack: true });
+    expect(watch('"prefix":"red"')).toStrictEqual({ ...bare, scope: { prefix: 'red' } });
+    expect(watch('"prefix":"all"')).toStrictEqual({ ...bare, scope: { prefix: 'all' } });
+    expect(watch('"key":"redis","epoch":"e","after":0')).toStrictEqual({
+      ...bare,
+      scope: { service: 'redis' },
+      from: { epoch: 'e', revision: 0 },
+    });
+  });
+
+  it('is taken into what else there is', () => {
+    const requests = [
+      { type: 'heartbeat', id: 1 },
+      { type: 'unwatch', id: 1, watch: 2 },
+      { type: 'ack', id: 1, watch: 2, revision: 3 },
+      { type: 'acks', id: 1, key: 'redis', revision: 0 },
+      { type: 'explain', id: 1, key: 'redis', instance: 'a' },
+      { type: 'status', id: 1 },
+    ];
+    for (const request of requests) expect(decode(JSON.stringify(request))).toStrictEqual(request);
+    expect(decode('{"type":"explain","key":"redis"}')).toHaveProperty('instance', UNNAMED);
   });
 
   it('is taken into a destruction, with "*" for every instance', () => {
     const instanceOf = (instance: string) => decode(`{"type":"destruction","key":"redis","instance":${instance}}`);
     expect(instanceOf('"a"')).toHaveProperty('instance', 'a');
     expect(instanceOf('"*"')).toHaveProperty('instance', '*');
+    expect(instanceOf('"*","owner":"secret"')).toHaveProperty('owner', 'secret');
   });
 
   it('may come in any order, with blanks between, and with fields that nobody knows', () => {
@@ -78,11 +147,19 @@ describe('null', () => {
     expect(
       register('"values":1,"instance":null,"id":null,"timeout":null,"tags":null,"meta":null,"weight":null'),
     ).toStrictEqual(bare);
+    const ownNothing = '"status":null,"linger":null,"owner":null,"generation":null,"takeover":null';
+    expect(register(`"values":1,${ownNothing}`)).toStrictEqual(bare);
     expect(bare.ttl).toBe(30_000);
+    expect(decode('{"type":"query","key":"all","status":null,"tags":null,"meta":null}')).toStrictEqual(
+      decode('{"type":"query","key":"all"}'),
+    );
+    expect(decode('{"type":"watch","key":null,"prefix":"a","epoch":null,"after":null,"ack":null}')).toStrictEqual(
+      decode('{"type":"watch","prefix":"a"}'),
+    );
     expect(
       decode('{"type":"query","key":"all","instance":null,"id":null,"detail":null,"limit":null,"after":null}'),
     ).toStrictEqual(decode('{"type":"query","key":"all"}'));
-    expect(decode('{"type":"destruction","key":"redis","instance":null}')).toStrictEqual(
+    expect(decode('{"type":"destruction","key":"redis","instance":null,"owner":null}')).toStrictEqual(
       decode('{"type":"destruction","key":"redis"}'),
     );
   });
@@ -142,6 +219,8 @@ describe('the body of a registration', () => {
     const { body } = register('"values":[1,"a"],"timeout":"30","weight":1');
     expect(register('"weight":1.0,"values":[ 1.0, "\\u0061" ],"id":5').body).toBe(body);
     expect(register('"values":[1,"a"],"timeout":30.0,"weight":1,"instance":"other"').body).toBe(body);
+    const life = '"status":"draining","linger":1,"owner":"secret","takeover":true';
+    expect(register(`"values":[1,"a"],"weight":1,${life}`).body).toBe(body);
   });
 
   it.each([
@@ -167,6 +246,7 @@ describe('a request that a client encodes', () => {
       instance: 'a',
       ttl: MAX_TIMEOUT * 1000,
       body: `"values":{"port":6379},"timeout":${MAX_TIMEOUT}`,
+      ...PLAIN,
     });
   });
 

@@ -149,6 +149,57 @@ const WRONG_FIELDS: [code: string, line: string][] = [
   ['bad_request', query('"key":"redis","after":-1')],
   ['bad_request', query('"key":"redis","after":9007199254740992')],
   ['bad_request', query('"key":"redis","after":[]')],
+  ['bad_request', query('"key":"redis","status":"gone"')],
+  ['bad_request', query('"key":"redis","status":["passing"]')],
+  ['bad_request', query('"key":"redis","tags":"a"')],
+  ['bad_request', query('"key":"redis","tags":[7]')],
+  ['bad_request', query('"key":"redis","meta":["a"]')],
+  ['bad_request', query('"key":"redis","meta":{"a":7}')],
+
+  ['bad_request', register('"values":1,"status":"suspect"')],
+  ['bad_request', register('"values":1,"status":"any"')],
+  ['bad_request', register('"values":1,"status":7')],
+  ['invalid_linger', register('"values":1,"linger":-1')],
+  ['invalid_linger', register('"values":1,"linger":"never"')],
+  ['invalid_linger', register('"values":1,"linger":"1e3"')],
+  ['invalid_linger', register('"values":1,"linger":86400.1')],
+  ['invalid_linger', register('"values":1,"linger":1e999')],
+  ['invalid_linger', register('"values":1,"linger":{}')],
+  ['bad_request', register('"values":1,"owner":""')],
+  ['bad_request', register('"values":1,"owner":7')],
+  ['bad_request', register('"values":1,"owner":"\\ud800"')],
+  ['bad_request', register(`"values":1,"owner":"${'x'.repeat(65)}"`)],
+  ['bad_request', register(`"values":1,"owner":"${'\u00e4'.repeat(33)}"`)],
+  ['bad_request', register('"values":1,"generation":7')],
+  ['bad_request', register('"values":1,"owner":"a","generation":0')],
+  ['bad_request', register('"values":1,"owner":"a","generation":"7"')],
+  ['bad_request', register('"values":1,"owner":"a","generation":7,"takeover":true')],
+  ['bad_request', register('"values":1,"takeover":1')],
+  ['bad_request', '{"type":"destruction","key":"redis","owner":""}'],
+  ['bad_request', '{"type":"destruction","key":"redis","owner":7}'],
+
+  ['bad_request', '{"type":"watch"}'],
+  ['bad_request', '{"type":"watch","key":"redis","prefix":"r"}'],
+  ['invalid_name', '{"type":"watch","key":""}'],
+  ['invalid_name', '{"type":"watch","prefix":""}'],
+  ['invalid_name', '{"type":"watch","prefix":"a/"}'],
+  ['reserved_name', '{"type":"watch","key":"*"}'],
+  ['bad_request', '{"type":"watch","key":"redis","epoch":"e"}'],
+  ['bad_request', '{"type":"watch","key":"redis","after":1}'],
+  ['bad_request', '{"type":"watch","key":"redis","epoch":7,"after":1}'],
+  ['bad_request', '{"type":"watch","key":"redis","epoch":"e","after":-1}'],
+  ['bad_request', '{"type":"watch","key":"redis","ack":"true"}'],
+  ['bad_request', '{"type":"unwatch"}'],
+  ['bad_request', '{"type":"unwatch","watch":0}'],
+  ['bad_request', '{"type":"unwatch","watch":null}'],
+  ['bad_request', '{"type":"ack","watch":1}'],
+  ['bad_request', '{"type":"ack","revision":1}'],
+  ['bad_request', '{"type":"ack","watch":1,"revision":-1}'],
+  ['bad_request', '{"type":"acks","key":"redis"}'],
+  ['reserved_name', '{"type":"acks","key":"all","revision":1}'],
+  ['bad_request', '{"type":"explain"}'],
+  ['reserved_name', '{"type":"explain","key":"all"}'],
+  ['reserved_name', '{"type":"explain","key":"redis","instance":"*"}'],
 ];
 
 describe('a field that is wrong', () => {
@@ -224,5 +275,8 @@ describe('the error of a request', () => {
     expect(refusal?.message).toContain('"timeout"');
     expect(refusal?.message).not.toContain('secret');
     expect(refusalOf('"secret@10.0.0.1:1')?.message).not.toContain('secret');
+    const owner = refusalOf(register(`"values":1,"owner":"secret${'x'.repeat(65)}"`));
+    expect(owner?.message).toContain('"owner"');
+    expect(owner?.message).not.toContain('secret');
   });
 });

@@ -66,6 +66,30 @@ const wrongMeta = fc.constantFrom('zone', 7, true, [], ['zone'], { zone: 7 }, { 
 const rightWeight = fc.oneof(fc.integer({ min: 0, max: 65_535 }), fc.constant(null));
 const wrongWeight = fc.constantFrom(-1, 0.5, 65_536, 1e300, '1', true, [], {});
 
+const rightLinger = fc.oneof(
+  fc.double({ min: 0, max: 86_400, noNaN: true }),
+  fc.constantFrom(0, 2, '2', '0.5', 86_400, null),
+);
+const wrongLinger = fc.constantFrom(-1, 86_401, 'never', '', '1e3', true, [], {});
+
+const rightOwner = fc.oneof(length(1, 64), fc.string({ minLength: 1, maxLength: 12 }));
+const wrongOwner = fc.oneof(fc.constantFrom('', 7, true, [], {}), length(65, 80));
+
+/** By what right something is registered: fields that go together, or not. */
+const claim = fc.oneof(
+  fc.constant({}),
+  fc.record({ owner: mostly(rightOwner, wrongOwner), generation: fc.integer({ min: 1, max: 2 ** 53 - 1 }) }),
+  fc.record({ owner: mostly(fc.oneof(rightOwner, fc.constant(null)), wrongOwner), takeover: fc.boolean() }),
+  fc.record(
+    {
+      owner: rightOwner,
+      generation: fc.constantFrom(0, 1, -1, '1', null),
+      takeover: fc.constantFrom(true, false, 1, null),
+    },
+    { requiredKeys: [] },
+  ),
+);
+
 const rightFlag = fc.constantFrom(true, false, null);
 const wrongFlag = fc.constantFrom(0, 1, 'true', [], {});
 
@@ -76,7 +100,9 @@ const id = mostly(rightId, wrongId);
 const key = mostly(rightName, wrongName);
 const instance = mostly(fc.oneof(rightName, fc.constant(null)), wrongName);
 
-const register = fc.record(
+const rightStatus = fc.constantFrom('passing', 'draining', 'critical', null);
+
+const registration = fc.record(
   {
     type: fc.constant('register'),
     id,
@@ -87,10 +113,13 @@ const register = fc.record(
     tags: mostly(rightTags, wrongTags),
     meta: mostly(rightMeta, wrongMeta),
     weight: mostly(rightWeight, wrongWeight),
+    status: mostly(rightStatus, fc.constantFrom('suspect', 'any', '', 7, [])),
+    linger: mostly(rightLinger, wrongLinger),
     unknown: json,
   },
   { requiredKeys: ['type', 'key', 'values'] },
 );
+const register = fc.tuple(registration, claim).map(([sent, by]) => ({ ...sent, ...by }));
 
 const query = fc.record(
   {
@@ -101,6 +130,10 @@ const query = fc.record(
     detail: mostly(rightFlag, wrongFlag),
     limit: mostly(count(1), fc.oneof(wrongCount, fc.constant(0))),
     after: mostly(count(0), wrongCount),
+    status: mostly(fc.oneof(rightStatus, fc.constantFrom('suspect', 'any')), fc.constantFrom('gone', '', 7, [])),
+    // No limit is set to what is looked for: more than anything can have finds nothing.
+    tags: mostly(rightTags, fc.constantFrom('tag', {}, 7, true, [7], [null])),
+    meta: mostly(rightMeta, wrongMeta),
   },
   { requiredKeys: ['type', 'key'] },
 );
@@ -111,11 +144,42 @@ const destruction = fc.record(
     id,
     key,
     instance: fc.oneof({ weight: 3, arbitrary: instance }, fc.constant('*')),
+    owner: mostly(fc.oneof(rightOwner, fc.constant(null)), wrongOwner),
   },
   { requiredKeys: ['type', 'key'] },
 );
 
-const bare = fc.record({ type: fc.constantFrom('ping', 'hello'), id, key: json }, { requiredKeys: ['type'] });
+const place = fc.oneof(
+  fc.constant({}),
+  fc.record({ epoch: fc.string({ maxLength: 16 }), after: mostly(fc.maxSafeNat(), wrongCount) }),
+  fc.record({ epoch: fc.constantFrom('e', 7, null), after: fc.constantFrom(1, null) }, { requiredKeys: [] }),
+);
+const scope = fc.oneof(
+  fc.record({ key: fc.oneof({ weight: 3, arbitrary: key }, fc.constant('all')) }),
+  fc.record({ prefix: fc.oneof({ weight: 3, arbitrary: key }, fc.constantFrom('all', '*')) }),
+  fc.record({ key, prefix: fc.constantFrom('r', null) }, { requiredKeys: [] }),
+);
+const watch = fc
+  .tuple(
+    fc.record({ type: fc.constant('watch'), id, ack: mostly(rightFlag, wrongFlag) }, { requiredKeys: ['type'] }),
+    scope,
+    place,
+  )
+  .map(([sent, what, from]) => ({ ...sent, ...what, ...from }));
+
+const number = (least: number) =>
+  mostly(fc.integer({ min: least, max: 2 ** 53 - 1 }), fc.oneof(wrongCount, fc.constant(least - 1)));
+const lookups = fc.oneof(
+  fc.record({ type: fc.constant('unwatch'), id, watch: number(1) }, { requiredKeys: ['type'] }),
+  fc.record({ type: fc.constant('ack'), id, watch: number(1), revision: number(0) }),
+  fc.record({ type: fc.constant('acks'), id, key, revision: number(0) }),
+  fc.record({ type: fc.constant('explain'), id, key, instance }, { requiredKeys: ['type', 'key'] }),
+);
+
+const bare = fc.record(
+  { type: fc.constantFrom('ping', 'hello', 'heartbeat', 'status'), id, key: json },
+  { requiredKeys: ['type'] },
+);
 
 const misfit = fc.oneof(
   fc.record({ type: fc.constantFrom('constructor', '__proto__', 'Register', 'destroy', '', 7, null), key: rightName }),
@@ -135,6 +199,8 @@ export const requests: fc.Arbitrary<Sent> = fc
     { weight: 6, arbitrary: register },
     { weight: 4, arbitrary: query },
     { weight: 3, arbitrary: destruction },
+    { weight: 2, arbitrary: watch },
+    { weight: 2, arbitrary: lookups },
     { weight: 1, arbitrary: bare },
     { weight: 1, arbitrary: misfit },
   )

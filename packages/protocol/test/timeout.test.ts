@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MAX_TIMEOUT } from '../src/limits.js';
-import { parseTimeout, timeoutToMs } from '../src/timeout.js';
+import { MAX_LINGER, MAX_TIMEOUT } from '../src/limits.js';
+import { lingerToMs, parseLinger, parseTimeout, timeoutToMs } from '../src/timeout.js';
 
 describe('a timeout', () => {
   it.each([
@@ -76,5 +76,38 @@ describe('a timeout', () => {
   it('is seconds on the wire and milliseconds inside', () => {
     expect(timeoutToMs(1.5)).toBe(1500);
     expect(timeoutToMs('never')).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('a linger', () => {
+  it.each([
+    [undefined, undefined, Number.POSITIVE_INFINITY],
+    [null, undefined, Number.POSITIVE_INFINITY],
+    [0, 0, 0],
+    ['0', 0, 0],
+    [2, 2, 2000],
+    ['.5', 0.5, 500],
+    [MAX_LINGER, MAX_LINGER, MAX_LINGER * 1000],
+  ])('%j is %j, which is %d ms', (given, linger, ms) => {
+    expect(parseLinger(given)).toBe(linger);
+    expect(lingerToMs(linger)).toBe(ms);
+  });
+
+  it.each([
+    -1,
+    '-1',
+    '',
+    '2s',
+    '1e3',
+    'never',
+    MAX_LINGER + 1,
+    '86400.5',
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    true,
+    [2],
+    {},
+  ])('%j is none', (given) => {
+    expect(() => parseLinger(given)).toThrow(expect.objectContaining({ code: 'invalid_linger' }));
   });
 });

@@ -1,3 +1,5 @@
+import type { Status } from '@reg/protocol';
+
 /**
  * The registry is a view of an ordered log of changes, and this is a change. Everything that `apply` needs is
  * in it, times too: to apply it, no clock is read. `revision` is 0 until the log has given the change its
@@ -22,6 +24,12 @@ export interface RegisterChange {
   readonly ttl: number;
   /** See `RegisterRequest.body`. */
   readonly body: string;
+  /** What it says of itself, or `suspect` where its connection broke. */
+  readonly status: Status;
+  /** How long it outlives its connection, in ms; `Infinity` where it is bound to none. */
+  readonly linger: number;
+  /** The owner's secret; `UNOWNED` for none. Never shown. */
+  readonly owner: string;
   /** When it ends unless renewed, in registry time. Not kept by the log: after a restart it is worked out anew. */
   readonly expiresAt: number;
 }

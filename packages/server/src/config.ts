@@ -93,6 +93,14 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
     65_536,
     MAX_REPLY_BYTES,
   ),
+  maxWatches: count(
+    '--max-watches <n>',
+    'REG_MAX_WATCHES',
+    'watches of all connections together',
+    DEFAULT_LIMITS.maxWatches,
+    0,
+    10_000_000,
+  ),
   logLevel: choice('--log-level <level>', 'REG_LOG_LEVEL', 'least severe entries that are logged', 'info', LOG_LEVELS),
 };
 
@@ -106,7 +114,7 @@ const REGISTER_BYTES = 256;
  *
  * @throws {RegistryError} `bad_config` where they contradict each other: what is registered must fit a reply.
  */
-export function limitsOf({ maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes }: Config): Limits {
+export function limitsOf({ maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes, maxWatches }: Config): Limits {
   const content = maxValueBytes + maxMetaBytes;
   if (maxReplyBytes < content + RECORD_BYTES) {
     const least = `maxValueBytes, maxMetaBytes and ${RECORD_BYTES}`;
@@ -122,7 +130,7 @@ export function limitsOf({ maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBy
       `maxLineBytes must be at least the sum of ${least}: ${content + REGISTER_BYTES}`,
     );
   }
-  return { maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes };
+  return { maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes, maxWatches };
 }
 
 type OptionName = keyof Config;

@@ -1,16 +1,31 @@
 import type { Limits } from '@reg/protocol';
 import type { RegistryClock } from './clock.js';
 import type { Log } from './log/log.js';
+import type { Partings } from './partings.js';
 import type { Registry } from './registry/registry.js';
+import type { Hub } from './watch/hub.js';
 
 /** What commands work on: the daemon without its doors. */
 export interface Core {
   readonly registry: Registry;
   readonly log: Log;
+  readonly hub: Hub;
   readonly clock: RegistryClock;
   readonly limits: Limits;
+  readonly partings: Partings;
+  readonly counts: Counts;
+  /** When the daemon started, in ms since the Unix epoch. */
+  readonly started: number;
   /** Version of the software, as `hello` tells it. */
   readonly version: string;
-  /** Registry time when the grace after a restart ends; until then what is absent may be on its way back. */
+  /** Registry time when the grace after a start ends; until then what is absent may be on its way back. */
   readonly warmUntil: number;
+}
+
+/** What the daemon counts around the core, for people. */
+export interface Counts {
+  /** Connections that are open. */
+  readonly connections: number;
+  /** Instances that have expired since the start. */
+  readonly expired: number;
 }

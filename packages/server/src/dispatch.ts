@@ -1,20 +1,39 @@
 import type { Request } from '@reg/protocol';
+import type { Caller } from './caller.js';
+import { ack } from './commands/ack.js';
+import { acks } from './commands/acks.js';
 import { destroy } from './commands/destroy.js';
+import { explain } from './commands/explain.js';
+import { heartbeat } from './commands/heartbeat.js';
 import { hello } from './commands/hello.js';
 import { ping } from './commands/ping.js';
 import { query } from './commands/query.js';
 import { register } from './commands/register.js';
+import { status } from './commands/status.js';
+import { unwatch } from './commands/unwatch.js';
+import { watch } from './commands/watch.js';
 import type { Core } from './core.js';
 import type { Eventually } from './log/log.js';
 import type { Reply } from './reply.js';
 
-type Handler<T extends Request['type']> = (request: Extract<Request, { type: T }>, core: Core) => Eventually<Reply>;
+type Handler<T extends Request['type']> = (
+  request: Extract<Request, { readonly type: T }>,
+  core: Core,
+  caller: Caller,
+) => Eventually<Reply>;
 
 /** Every command, one row each. */
 const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
   register,
   query,
   destruction: destroy,
+  heartbeat,
+  watch,
+  unwatch,
+  ack,
+  acks,
+  explain,
+  status,
   ping,
   hello,
 };
@@ -25,7 +44,7 @@ const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
  *
  * @throws {RegistryError} where the request cannot be carried out.
  */
-export function dispatch(request: Request, core: Core): Eventually<Reply> {
+export function dispatch(request: Request, core: Core, caller: Caller): Eventually<Reply> {
   const handler = COMMANDS[request.type] as Handler<Request['type']>;
-  return handler(request, core);
+  return handler(request, core, caller);
 }

@@ -1,6 +1,7 @@
 import { RegistryError, type Timer } from '@reg/protocol';
 import type { RegistryClock } from './clock.js';
 import type { Log } from './log/log.js';
+import type { Logger } from './logger.js';
 import { endOf, type Instance } from './registry/instance.js';
 import type { Registry } from './registry/registry.js';
 
@@ -16,14 +17,18 @@ export class ExpiryLoop {
   readonly #registry: Registry;
   readonly #log: Log;
   readonly #clock: RegistryClock;
+  readonly #logger: Logger;
   #timer: Timer | undefined;
   /** Registry time until which the log is left alone. */
   #refusedUntil = 0;
+  /** The last turn could not finish what was due. */
+  #isBehind = false;
 
-  constructor(registry: Registry, log: Log, clock: RegistryClock) {
+  constructor(registry: Registry, log: Log, clock: RegistryClock, logger: Logger) {
     this.#registry = registry;
     this.#log = log;
     this.#clock = clock;
+    this.#logger = logger;
   }
 
   start(): void {
@@ -34,27 +39,43 @@ export class ExpiryLoop {
   stop(): void {
     this.#timer?.cancel();
     const now = this.#clock.now();
-    this.#end(this.#registry.all().filter(({ expiresAt }) => expiresAt <= now));
+    this.end(this.#registry.all().filter(({ expiresAt }) => expiresAt <= now));
   }
 
   #turn(): void {
     // The look at the clock is owed in any case.
     const now = this.#clock.now();
     const isDone = now < this.#refusedUntil || this.#expire(now);
+    this.#warn(isDone, now);
     this.#timer = this.#clock.after(isDone ? INTERVAL_MS : 0, () => this.#turn());
   }
 
   /** @returns whether nothing is left to do for now. */
   #expire(now: number): boolean {
-    const due: Instance[] = [];
-    const isDone = this.#registry.collectDue(now, LOOKS_PER_TURN, due);
-    if (this.#end(due)) return isDone;
-    this.#refusedUntil = now + REFUSED_MS;
-    return true;
+    for (let left = LOOKS_PER_TURN; left > 0; ) {
+      const due: Instance[] = [];
+      const isDone = this.#registry.collectDue(now, left, due);
+      if (!this.end(due)) {
+        this.#refusedUntil = now + REFUSED_MS;
+        return true;
+      }
+      if (isDone) return true;
+      // It comes back with nothing where others took all the looks.
+      left = due.length === 0 ? 0 : left - due.length;
+    }
+    return false;
   }
 
-  /** @returns whether the log took it. */
-  #end(due: readonly Instance[]): boolean {
+  /** Says once of a mass expiry that it is one. */
+  #warn(isDone: boolean, now: number): void {
+    if (!isDone && !this.#isBehind) {
+      this.#logger.warn({ overdue: this.#registry.overdue(now) }, 'more instances expire than one turn can end');
+    }
+    this.#isBehind = !isDone;
+  }
+
+  /** Has instances ended that have expired. @returns whether the log took it. */
+  end(due: readonly Instance[]): boolean {
     try {
       for (const instance of due) {
         const ordered = this.#log.propose(endOf('expire', instance, this.#clock.wall()));

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { encodeError, RegistryError, type RequestId } from '@reg/protocol';
 import type { Eventually } from './log/log.js';
 import type { Reply } from './reply.js';
+import type { Outlet } from './watch/feed.js';
 
 /** A place in the order of replies; empty until the reply is there. */
 interface Slot {
@@ -20,10 +21,11 @@ const PIECES_PER_TURN = 8;
 
 /**
  * The replies of one session on their way out: in the order of the requests, and none before what it shows is
- * durable. This is the one place that writes to a socket. What a turn has to say is written at once. What the
- * peer does not read is bounded: while `isFull`, the session takes no more requests.
+ * durable; and the events of its feed, which wait for nothing and are not added while the peer does not read. This is
+ * the one place that writes to a socket. What a turn has to say is written at once. What the peer does not read is
+ * bounded: while `isFull`, the session takes no more requests.
  */
-export class Outbox {
+export class Outbox implements Outlet {
   readonly #stream: Duplex;
   readonly #durable: () => number;
   readonly #onRoom: () => void;
@@ -31,8 +33,13 @@ export class Outbox {
   /** The sum of the slots. A long reply counts as more than may wait. */
   #waitingBytes = 0;
   #piecesLeft = PIECES_PER_TURN;
-  /** Ready and not yet written. */
+  /** Some of a long reply was gathered, and not all of it. */
+  #isWithinReply = false;
+  #carriesEvents = false;
+  #isYielding = false;
+  /** Ready and not yet written: whole lines, but for a long reply. */
   #text = '';
+  #writes = 0;
 
   /**
    * @param durable tells the revision up to which everything is durable.
@@ -44,10 +51,13 @@ export class Outbox {
     this.#onRoom = onRoom;
   }
 
+  /**
+   * Whether no more requests are to be taken. Where the connection carries events, that the peer does not read them is
+   * no reason: its heartbeats count, and the replies wait in their slots.
+   */
   get isFull(): boolean {
-    return (
-      this.#stream.writableNeedDrain || this.#slots.length >= MAX_WAITING || this.#waitingBytes > MAX_WAITING_BYTES
-    );
+    const isClogged = this.#stream.writableNeedDrain && !this.#carriesEvents;
+    return isClogged || this.#slots.length >= MAX_WAITING || this.#waitingBytes > MAX_WAITING_BYTES;
   }
 
   /** Whether everything has been handed to the stream. */
@@ -69,24 +79,27 @@ export class Outbox {
         this.#onRoom();
       };
       reply.then(settle, (error: unknown) => settle(errorReply(id, error)));
-    } else if (this.#slots.length === 0 && typeof reply.line === 'string' && reply.shows <= this.#durable()) {
+    } else if (typeof reply.line === 'string' && this.#mayPass(reply)) {
       this.#gather(reply.line);
+      reply.onSent?.();
     } else {
       this.#push({ reply, bytes: requestBytes + bytesOf(reply) });
     }
   }
 
-  /** Writes what is ready. */
+  /** Writes what is ready, as far as the peer takes it. */
   send(): void {
-    for (;;) {
+    while (!this.#stream.writableNeedDrain) {
       const slot = this.#slots[0];
       if (slot?.reply === undefined || slot.reply.shows > this.#durable()) break;
       const { line } = slot.reply;
       if (typeof line === 'string') {
         this.#gather(line);
+        slot.reply.onSent?.();
       } else {
         const piece = this.#nextPiece(line);
         if (piece === undefined) break;
+        this.#isWithinReply = !piece.done;
         if (!piece.done) {
           this.#gather(piece.value);
           continue;
@@ -104,6 +117,37 @@ export class Outbox {
       if (slot.reply === undefined || slot.reply.shows <= this.#durable()) continue;
       this.#fill(slot, errorReply(slot.reply.id, error));
     }
+  }
+
+  /** Whether events may be added: the peer reads, no more waits than is written at once, and no reply is half said. */
+  get isOpen(): boolean {
+    return !this.#stream.writableNeedDrain && this.#text.length < WRITE_CHARS && !this.#isWithinReply;
+  }
+
+  /** How many times something was written. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  /** Adds whole lines. */
+  addEvents(lines: string): void {
+    this.#carriesEvents = true;
+    this.#text += lines;
+  }
+
+  /** Has the session resumed in the next turn of the loop. */
+  yield(): void {
+    if (this.#isYielding) return;
+    this.#isYielding = true;
+    setImmediate(() => {
+      this.#isYielding = false;
+      this.#onRoom();
+    });
+  }
+
+  /** Whether the reply may leave at once: it waits for nothing, and nothing waits before it. */
+  #mayPass({ shows }: Reply): boolean {
+    return this.#slots.length === 0 && shows <= this.#durable() && !this.#stream.writableNeedDrain;
   }
 
   /** `undefined` where none is to be made now: the peer has to read first, or others have their turn. */
@@ -137,9 +181,11 @@ export class Outbox {
   }
 
   #write(): void {
-    if (this.#text === '') return;
-    this.#stream.write(this.#text);
+    const text = this.#text;
+    if (text === '') return;
     this.#text = '';
+    this.#writes += 1;
+    this.#stream.write(text);
   }
 }
 

@@ -8,4 +8,6 @@ export interface Reply {
   readonly shows: number;
   /** The line with its ending; in pieces, made as they are sent, where it is long. */
   readonly line: string | Iterator<string>;
+  /** Called when the line is on its way: for what has to come after it. Not for long replies. */
+  readonly onSent?: () => void;
 }

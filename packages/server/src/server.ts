@@ -12,16 +12,18 @@ import {
 import type { Change } from './change.js';
 import { RegistryClock } from './clock.js';
 import { type Config, defaultConfig, limitsOf } from './config.js';
-import type { Core } from './core.js';
+import type { Core, Counts } from './core.js';
 import { ExpiryLoop } from './expiry.js';
 import { DiskLog } from './log/disk.js';
 import type { Log, LogHost } from './log/log.js';
 import { MemoryLog } from './log/memory.js';
 import { type Logger, silentLogger } from './logger.js';
+import { Partings } from './partings.js';
 import { redact } from './redact.js';
 import { Registry } from './registry/registry.js';
 import { Session } from './session.js';
 import { VERSION } from './version.js';
+import { Hub } from './watch/hub.js';
 
 /** Anything of `Config`, and what only an embedding program can hand over. */
 export interface ServerOptions extends Partial<Config> {
@@ -37,6 +39,11 @@ export interface ServerOptions extends Partial<Config> {
 /** How long a shutdown waits for peers to take their last replies, in ms. */
 const DRAIN_MS = 700;
 const STANDSTILL_CHECK_MS = 1000;
+/**
+ * How many connections may wait to be accepted, as far as the system allows (`net.core.somaxconn`). Node's 511 are used
+ * up within ms when thousands of clients come back at once, and who finds no room tries again after a second.
+ */
+const BACKLOG = 4096;
 
 /**
  * Makes a registry of its own inside this process. Nothing is opened before `listen` (or `start`).
@@ -52,7 +59,7 @@ export function createServer(options: ServerOptions = {}): RegistryServer {
 }
 
 /** The daemon, put together: the registry, its log, its clock, and a session for each connection. */
-export class RegistryServer implements LogHost {
+export class RegistryServer implements LogHost, Counts {
   readonly config: Config;
   readonly registry: Registry;
   readonly clock: RegistryClock;
@@ -61,10 +68,13 @@ export class RegistryServer implements LogHost {
   readonly #onFatal: (error: Error) => void;
   readonly #limits: Limits;
   readonly #expiry: ExpiryLoop;
+  readonly #partings: Partings;
+  readonly #hub: Hub;
   readonly #sessions = new Set<Session>();
   /** Sessions with replies that wait, most often for the log. */
   readonly #waiting = new Set<Session>();
   #core: Core | undefined;
+  #expired = 0;
   #starting: Promise<void> | undefined;
   #listening: Promise<Endpoint> | undefined;
   #tcp: TcpServer | undefined;
@@ -79,8 +89,10 @@ export class RegistryServer implements LogHost {
     this.clock = new RegistryClock(clock);
     this.registry = new Registry(this.config.history, this.clock.now());
     this.#log = log ?? createLog(this.config);
+    this.#hub = new Hub(this.registry, this.#log, this.clock, this.#limits.maxWatches);
     this.#onFatal = onFatal;
-    this.#expiry = new ExpiryLoop(this.registry, this.#log, this.clock);
+    this.#expiry = new ExpiryLoop(this.registry, this.#log, this.clock, logger);
+    this.#partings = new Partings(this.registry, this.#log, this.clock, this.#expiry);
   }
 
   /** Reads what is kept, and begins to expire. `listen` does it by itself. */
@@ -93,16 +105,24 @@ export class RegistryServer implements LogHost {
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
     await this.#log.open(this);
     const { size } = this.registry;
-    const grace = size === 0 ? 0 : this.config.grace * 1000;
+    // An empty registry, too, may be one that has forgotten who is on the way back.
+    const grace = this.#log.isNew ? 0 : this.config.grace * 1000;
+    const warmUntil = this.clock.now() + grace;
     this.#core = {
       registry: this.registry,
       log: this.#log,
+      hub: this.#hub,
       clock: this.clock,
       limits: this.#limits,
+      partings: this.#partings,
+      counts: this,
+      started: this.clock.wall(),
       version: VERSION,
-      warmUntil: this.clock.now() + grace,
+      warmUntil,
     };
     this.#expiry.start();
+    this.#partings.start(warmUntil);
+    this.#hub.start(warmUntil);
     this.#checkStandstill();
     const { kind, epoch, durability } = this.#log;
     this.logger.info({ log: kind, durability, epoch, instances: size, revision: this.registry.revision }, 'started');
@@ -130,7 +150,7 @@ export class RegistryServer implements LogHost {
     try {
       await new Promise<void>((resolve, reject) => {
         tcp.once('error', reject);
-        tcp.listen({ host, port }, resolve);
+        tcp.listen({ host, port, backlog: BACKLOG }, resolve);
       });
     } catch (error) {
       await this.close();
@@ -152,6 +172,11 @@ export class RegistryServer implements LogHost {
     return this.#sessions.size;
   }
 
+  /** How many instances have expired since the start. */
+  get expired(): number {
+    return this.#expired;
+  }
+
   /** Serves one connection, of whatever kind. The server must have been started. */
   handle(stream: Duplex): void {
     if (this.#core === undefined) throw new Error('the server is not started');
@@ -160,6 +185,8 @@ export class RegistryServer implements LogHost {
     stream.on('close', () => {
       this.#sessions.delete(session);
       this.#waiting.delete(session);
+      // What the daemon closes itself is not taken for dead: its clients come back to the next one.
+      if (this.#closing === undefined) this.#partings.close(session.holder);
       if (this.#sessions.size === 0) this.#onLastClosed();
     });
     if (this.#closing !== undefined) session.end();
@@ -177,14 +204,21 @@ export class RegistryServer implements LogHost {
 
   apply(change: Change): boolean {
     if (this.logger.isLevelEnabled('debug')) this.logger.debug(redact(change), change.kind);
-    return this.registry.apply(change);
+    const isEffective = this.registry.apply(change);
+    if (isEffective) this.#hub.take(change);
+    if (isEffective && change.kind === 'expire') this.#expired += 1;
+    return isEffective;
   }
 
   onDurable(): void {
     for (const session of this.#takeWaiting()) session.resume();
+    this.#hub.flush();
   }
 
   onRollback(error: Error): void {
+    for (const session of this.#sessions) this.registry.giveBack(session.holder);
+    this.#partings.onRollback();
+    this.#hub.rollBack();
     for (const session of this.#takeWaiting()) session.rollBack(error);
   }
 
@@ -208,6 +242,7 @@ export class RegistryServer implements LogHost {
     for (const session of this.#sessions) session.destroy();
     await stopped;
     if (this.#core !== undefined) {
+      this.#partings.stop();
       this.#expiry.stop();
       this.#standstillTimer?.cancel();
       await this.#log.close();
@@ -238,6 +273,7 @@ export class RegistryServer implements LogHost {
   #checkStandstill(): void {
     const now = this.clock.now();
     for (const session of this.#sessions) session.checkStandstill(now);
+    this.#hub.tick();
     this.#standstillTimer = this.clock.after(STANDSTILL_CHECK_MS, () => this.#checkStandstill());
   }
 }

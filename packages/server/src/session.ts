@@ -1,9 +1,13 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { decodeRequest, LineReader, RegistryError, RequestError, TOO_LONG } from '@reg/protocol';
+import { decodeRequest, formatEndpoint, LineReader, RegistryError, RequestError, TOO_LONG } from '@reg/protocol';
+import type { Caller } from './caller.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
 import type { Logger } from './logger.js';
 import { errorReply, Outbox } from './outbox.js';
+import { Holder } from './registry/holder.js';
+import { Feed } from './watch/feed.js';
 
 /** How long a line may stay unfinished, and a peer may read nothing of what waits for it, in ms. */
 const STANDSTILL_MS = 30_000;
@@ -23,6 +27,7 @@ export class Session {
   readonly #reader: LineReader;
   readonly #outbox: Outbox;
   readonly #waiting: Set<Session>;
+  readonly #caller: Caller;
   /** Takes no more bytes, and closes when everything is answered. */
   #isEnding = false;
   /** There may be lines to answer, but others are having their turn. */
@@ -44,6 +49,8 @@ export class Session {
       () => core.log.durable,
       () => this.resume(),
     );
+    const peer = peerOf(stream);
+    this.#caller = { holder: new Holder(peer, core.clock.wall()), feed: new Feed(core.hub, this.#outbox, peer) };
     stream.on('data', (chunk: Buffer) => {
       if (this.#isEnding) return;
       this.#reader.push(chunk);
@@ -54,10 +61,16 @@ export class Session {
       this.resume();
     });
     stream.on('end', () => this.end());
+    stream.on('close', () => this.#caller.feed.close());
     stream.on('finish', () => {
       this.#finishedSince = core.clock.now();
     });
     stream.on('error', (error) => logger.debug({ err: error }, 'connection failed'));
+  }
+
+  /** What the connection holds. */
+  get holder(): Holder {
+    return this.#caller.holder;
   }
 
   /** Goes on wherever it stood: after new bytes, a drain, or a change that has become durable. */
@@ -69,10 +82,12 @@ export class Session {
       this.#outbox.send();
       // What has filled the outbox may have left it within the same call, and then nothing else calls back.
     } while (!this.#isGivingWay && this.#reader.unread && !this.#outbox.isFull);
+    const { feed } = this.#caller;
+    feed.resume();
     if (this.#outbox.isFull || this.#isGivingWay) this.#stream.pause();
     else if (this.#stream.isPaused()) this.#stream.resume();
-    if (!this.#outbox.isEmpty) this.#waiting.add(this);
-    else if (this.#isEnding && !this.#reader.unread) this.#stream.end();
+    if (!this.#outbox.isEmpty || feed.isWaiting) this.#waiting.add(this);
+    else if (this.#isEnding && !this.#reader.unread && !feed.isBusy) this.#finish();
     this.#watchLine();
   }
 
@@ -82,7 +97,7 @@ export class Session {
     this.resume();
   }
 
-  /** Takes no more bytes, answers what was read, and closes. */
+  /** Takes no more bytes, answers what was read, tells what was asked for, and closes. */
   end(): void {
     this.#isEnding = true;
     this.resume();
@@ -90,6 +105,7 @@ export class Session {
 
   destroy(): void {
     this.#waiting.delete(this);
+    this.#caller.feed.close();
     this.#stream.destroy();
   }
 
@@ -107,6 +123,11 @@ export class Session {
       this.#outbox.add(undefined, 0, errorReply(undefined, error));
       this.end();
     }
+  }
+
+  #finish(): void {
+    this.#caller.feed.close();
+    this.#stream.end();
   }
 
   #answerLines(): void {
@@ -138,7 +159,7 @@ export class Session {
     try {
       const request = decodeRequest(line, this.#core.limits);
       id = request.id;
-      this.#outbox.add(id, line.length, dispatch(request, this.#core));
+      this.#outbox.add(id, line.length, dispatch(request, this.#core, this.#caller));
     } catch (error) {
       if (!(error instanceof RegistryError)) this.#logger.error({ err: error }, 'a request failed');
       this.#outbox.add(id, 0, errorReply(error instanceof RequestError ? error.id : id, error));
@@ -150,4 +171,10 @@ export class Session {
     const isOwed = this.#reader.partial && !this.#outbox.isFull;
     this.#partialSince = isOwed ? (this.#partialSince ?? this.#core.clock.now()) : undefined;
   }
+}
+
+/** The peer's address, for people; `local` where it has none. */
+function peerOf(stream: Duplex): string {
+  if (!(stream instanceof Socket) || stream.remoteAddress === undefined) return 'local';
+  return formatEndpoint({ host: stream.remoteAddress, port: stream.remotePort ?? 0 });
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { defaultConfig, resolveConfig } from '@reg/server';
 import { afterAll, describe, expect, test } from 'vitest';
 import { redact } from '../src/redact.js';
+import { PLAIN } from './harness.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'reg-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -64,6 +65,8 @@ test.each([
     registered: 0,
     ttl: 1,
     body: `"values":${values},"timeout":1`,
+    ...PLAIN,
+    owner: 'the secret of the owner',
     expiresAt: 1,
   });
   expect(shown).toEqual({ key: 'redis', instance: '', revision: 1, ...(address === undefined ? {} : { address }) });

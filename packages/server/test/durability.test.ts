@@ -1,37 +1,8 @@
 import { RegistryError } from '@reg/protocol';
 import { expect, test } from 'vitest';
-import type { Change } from '../src/change.js';
-import { type Log, type LogHost, stamp } from '../src/log/log.js';
 import { settle, startDaemon } from './harness.js';
+import { HeldLog } from './held-log.js';
 import { SharedLog, SharedStream } from './log/shared-log.js';
-
-/** A log whose changes become durable when the test says so. */
-class HeldLog implements Log {
-  readonly kind = 'held';
-  readonly durability = 'always';
-  readonly epoch = '0000000000000000';
-  durable = 0;
-  revision = 0;
-  host: LogHost | undefined;
-
-  async open(host: LogHost): Promise<void> {
-    this.host = host;
-  }
-
-  propose(change: Change): number {
-    this.revision += 1;
-    stamp(change, this.revision);
-    return this.host?.apply(change) ? this.revision : 0;
-  }
-
-  commit(upTo = this.revision): void {
-    this.durable = upTo;
-    this.host?.onDurable();
-  }
-
-  async flush(): Promise<void> {}
-  async close(): Promise<void> {}
-}
 
 test('a reply leaves when the change that it shows is durable, and replies keep their order', async () => {
   const log = new HeldLog();
@@ -97,7 +68,7 @@ test('when a commit fails, what waited for it fails and what did not is answered
   peer.send({ type: 'query', key: 'all', id: 3 });
   peer.send({ type: 'ping', id: 4 });
   await settle();
-  log.host?.onRollback(new RegistryError('storage_full'));
+  log.undo(new RegistryError('storage_full'));
   expect(await peer.receive()).toEqual({ ok: true, id: 1 });
   expect(await peer.receive()).toMatchObject({ ok: false, id: 2, error: { code: 'storage_full' } });
   expect(await peer.receive()).toMatchObject({ ok: false, id: 3, error: { code: 'storage_full' } });

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { MemoryLog } from '../src/log/memory.js';
 import { createInstance, createService, type Instance } from '../src/registry/instance.js';
 import { TimingWheel } from '../src/registry/wheel.js';
-import { settle, startDaemon } from './harness.js';
+import { PLAIN, settle, startDaemon } from './harness.js';
 
 describe('the daemon', () => {
   test('expires by itself within 50 ms of the deadline, as an ordered change', async () => {
@@ -128,6 +128,7 @@ describe('the timing wheel', () => {
       registered: 0,
       ttl: 1,
       body: '',
+      ...PLAIN,
       expiresAt,
     });
 

@@ -1,11 +1,15 @@
 import { type Duplex, type DuplexOptions, duplexPair } from 'node:stream';
+import { UNOWNED } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { createServer, type RegistryServer, type ServerOptions } from '@reg/server';
+
+/** What a plain register of the article says of itself, as a change has it. */
+export const PLAIN = { status: 'passing', linger: Number.POSITIVE_INFINITY, owner: UNOWNED } as const;
 
 /** A reply as it came, for tests to look into. */
 export type Received = Record<string, unknown> & { ok: boolean };
 
-/** A daemon in memory, without a port, whose clock the test holds. */
+/** A daemon in memory, without a port, whose clock the test holds. It has no grace unless it is given one. */
 export interface Daemon extends AsyncDisposable {
   readonly server: RegistryServer;
   readonly clock: ManualClock;
@@ -14,7 +18,7 @@ export interface Daemon extends AsyncDisposable {
 }
 
 export async function startDaemon(options: ServerOptions = {}, clock = new ManualClock()): Promise<Daemon> {
-  const server = createServer({ storage: 'memory', clock, ...options });
+  const server = createServer({ storage: 'memory', grace: 0, clock, ...options });
   await server.start();
   const peers: Peer[] = [];
   return {
@@ -40,12 +44,13 @@ export class Peer {
   readonly #lines: string[] = [];
   #text = '';
   #wake: () => void = () => {};
-  readonly #far: Duplex;
+  /** The daemon's end. */
+  readonly far: Duplex;
   isEnded = false;
 
   constructor(stream: Duplex, far: Duplex) {
     this.stream = stream;
-    this.#far = far;
+    this.far = far;
     stream.setEncoding('utf8');
     stream.on('data', (text: string) => {
       const lines = (this.#text + text).split('\r\n');
@@ -95,7 +100,7 @@ export class Peer {
   /** Ends the connection as a process that dies does. A pair of streams does not tell the other end by itself. */
   hangUp(): void {
     this.stream.destroy();
-    this.#far.destroy();
+    this.far.destroy();
   }
 }
 

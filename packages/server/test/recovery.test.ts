@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import type { Change } from '../src/change.js';
+import type { Change, RegisterChange } from '../src/change.js';
 import { deadlinesAfterRestart, deadlinesAfterRollback } from '../src/log/recovery.js';
 import { createInstance, createService, endOf, type Instance } from '../src/registry/instance.js';
 import { Registry } from '../src/registry/registry.js';
+import { PLAIN } from './harness.js';
 
 const NOW = 1_000_000;
 
 /** An instance of generation 1 as of some revision, due in `left` ms. */
-function instance(given: { revision?: number; ttl?: number; left?: number; at?: number }): Instance {
-  const { revision = 1, ttl = 10_000, left = ttl, at = NOW } = given;
+function instance(given: Partial<RegisterChange> & { left?: number }): Instance {
+  const { revision = 1, ttl = 10_000, left = ttl, at = NOW, status = PLAIN.status, linger = PLAIN.linger } = given;
   return createInstance(createService('a'), {
     kind: 'register',
     revision,
@@ -19,6 +20,9 @@ function instance(given: { revision?: number; ttl?: number; left?: number; at?: 
     registered: at,
     ttl,
     body: '',
+    ...PLAIN,
+    status,
+    linger,
     expiresAt: NOW + left,
   });
 }
@@ -35,6 +39,11 @@ describe('after a failed commit, an instance has left', () => {
     ['to one without end', { revision: 2, ttl: Number.POSITIVE_INFINITY }],
   ])('its whole ttl where an update %s is undone: the refused one counts for nothing', (_, update) => {
     expect(deadlinesAfterRollback([instance(update)], [], NOW)(restored)).toBe(NOW + 10_000);
+  });
+
+  test('what it had where it became suspect, and that is undone: its linger goes on', () => {
+    const suspect = instance({ revision: 2, status: 'suspect', linger: 2000, left: 1500 });
+    expect(deadlinesAfterRollback([suspect], [], NOW)(restored)).toBe(NOW + 1500);
   });
 
   test('nothing where its expiry is undone: what was gone stays hidden', () => {
@@ -59,6 +68,13 @@ describe('after a restart, an instance has left', () => {
     ['by when it was registered, without a checkpoint', undefined, { at: NOW - 3000 }, 1000, 7000],
     ['by when it was changed, where the checkpoint is older', checkpoint, { revision: 2, at: NOW - 1000 }, 1000, 9000],
     [
+      'by when it became suspect, where the checkpoint is older',
+      checkpoint,
+      { revision: 2, at: NOW - 1000, status: 'suspect', linger: 8000 } as const,
+      1000,
+      7000,
+    ],
+    [
       'no more than its ttl, when the wall clock was set back',
       checkpoint,
       { at: NOW + 86_400_000, revision: 2 },
@@ -72,7 +88,8 @@ describe('after a restart, an instance has left', () => {
 
 test('a service that comes from a snapshot has changed no later than that, and no earlier than its instances', () => {
   const registry = new Registry(10, 0);
-  const change = { kind: 'register', key: 'web', at: 0, registered: 0, ttl: 1000, body: '', expiresAt: 1000 } as const;
+  const times = { at: 0, registered: 0, ttl: 1000, expiresAt: 1000 };
+  const change = { kind: 'register', key: 'web', body: '', ...times, ...PLAIN } as const;
   registry.restore({ ...change, instance: 'a', generation: 1, revision: 3 }, 5);
   registry.restore({ ...change, instance: 'b', generation: 2, revision: 2 }, 5);
   registry.restored(5);

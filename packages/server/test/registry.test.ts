@@ -5,6 +5,7 @@ import { History } from '../src/registry/history.js';
 import { createInstance, createService, type Instance } from '../src/registry/instance.js';
 import { Registry } from '../src/registry/registry.js';
 import { Roster } from '../src/registry/roster.js';
+import { PLAIN } from './harness.js';
 
 function registration(revision: number, key: string, generation = revision, values = revision): RegisterChange {
   const body = `"values":${values},"timeout":1`;
@@ -18,6 +19,7 @@ function registration(revision: number, key: string, generation = revision, valu
     registered: 0,
     ttl: 1000,
     body,
+    ...PLAIN,
     expiresAt: 1000,
   };
 }

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { LogHost } from '../src/log/log.js';
 import { MemoryLog } from '../src/log/memory.js';
-import { settle, startDaemon } from './harness.js';
+import { PLAIN, settle, startDaemon } from './harness.js';
 
 describe('any bytes', () => {
   const line = fc.oneof(
@@ -270,6 +270,7 @@ test('a server that is closed does not start again, and one that could not start
           registered: 0,
           ttl: 1,
           body: '',
+          ...PLAIN,
           expiresAt: 0,
         },
         1,

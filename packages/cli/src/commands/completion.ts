@@ -3,7 +3,10 @@ import type { Output } from '../output.js';
 import { type Completed, type CompletedOption, SHELLS } from '../shells.js';
 
 /** Commands whose argument is the name of a service that is there already. */
-const ASKS_FOR_SERVICE = ['query', 'destroy'];
+const ASKS_FOR_SERVICE = ['query', 'watch', 'wait', 'explain', 'destroy'];
+
+/** Of these, those that take all of them too. */
+const TAKES_ALL = ['query', 'watch'];
 
 /** Flags whose value is the name of a file or a folder. */
 const FILE = /<(file|folder)>/;
@@ -36,7 +39,7 @@ function describe(program: Command): readonly Completed[] {
 }
 
 function wordsOf(command: Command): readonly string[] {
-  if (command.name() === 'query') return ['all'];
+  if (TAKES_ALL.includes(command.name())) return ['all'];
   return command.registeredArguments[0]?.argChoices ?? [];
 }
 

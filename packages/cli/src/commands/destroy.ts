@@ -2,7 +2,8 @@ import type { DestroyReply } from '@reg/client';
 import { ALL, EVERY_INSTANCE } from '@reg/protocol';
 import { type Context, withClient } from '../context.js';
 import { CommandError } from '../errors.js';
-import { readInstance, readKey } from '../names.js';
+import { nameOf, readInstance, readKey } from '../names.js';
+import { countOf } from '../records.js';
 
 export interface DestroyArguments {
   readonly key: string;
@@ -29,8 +30,8 @@ export async function destroy(given: DestroyArguments, context: Context): Promis
 }
 
 function whatWasDone({ key, instance, all }: DestroyArguments, { removed, left }: DestroyReply): string {
-  if (removed > 0 && all) return `destroyed ${key}: ${countOf(removed)}`;
-  if (removed > 0) return `destroyed ${instance === undefined ? key : `${key}/${instance}`}`;
+  if (removed > 0 && all) return `destroyed ${key}: ${countOf(removed, 'instance')}`;
+  if (removed > 0) return `destroyed ${nameOf({ key, instance })}`;
   if (left === 0) return `nothing to destroy: nothing is registered as ${key}`;
   return `nothing to destroy: ${key} has no ${instance === undefined ? 'unnamed instance' : `instance ${instance}`}`;
 }
@@ -40,11 +41,7 @@ function remaining({ key, instance, all }: DestroyArguments, left: number): stri
   if (left === 0 || all) return [];
   const verb = left === 1 ? 'remains' : 'remain';
   if (instance !== undefined) {
-    return [`${countOf(left)} of ${key} ${verb}: regctl query ${key} shows ${left === 1 ? 'it' : 'them'}`];
+    return [`${countOf(left, 'instance')} of ${key} ${verb}: regctl query ${key} shows ${left === 1 ? 'it' : 'them'}`];
   }
-  return [`${countOf(left, 'named ')} of ${key} ${verb}: --instance <id> removes one, --all removes all`];
-}
-
-function countOf(count: number, kind = ''): string {
-  return `${count} ${kind}instance${count === 1 ? '' : 's'}`;
+  return [`${countOf(left, 'named instance')} of ${key} ${verb}: --instance <id> removes one, --all removes all`];
 }

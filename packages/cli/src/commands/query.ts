@@ -1,15 +1,22 @@
-import type { Client, InstanceRecord, Json, QueryReply, Timeout } from '@reg/client';
-import { ALL, formatEndpoint } from '@reg/protocol';
+import type { Client, QueryReply } from '@reg/client';
+import { ALL, type QueryMessage, type Status } from '@reg/protocol';
+import { formatAddress } from '../address.js';
 import { type Context, withClient } from '../context.js';
 import { CommandError } from '../errors.js';
 import { readInstance, readKey } from '../names.js';
-import type { Column, Table } from '../table.js';
+import { byName, tabulate } from '../records.js';
+import { readMeta } from '../wanted.js';
 
 export interface QueryArguments {
   /** The name of a service, or `all`. */
   readonly key: string;
   readonly instance?: string;
   readonly detail?: boolean;
+  /** Commander has seen to it that it is one. Where absent: what is usable. */
+  readonly status?: Status | 'any';
+  readonly tag?: readonly string[];
+  /** Each `name=text`. */
+  readonly meta?: readonly string[];
 }
 
 /** Records asked for at once: a reply of so many is far below what the daemon refuses to send. */
@@ -17,52 +24,68 @@ const PAGE = 1000;
 
 const ONE_OF_ALL = '--instance is for one service, not for "all"';
 
-const WARMING = 'the registry has just restarted: what is missing may still be on its way back';
+export const WARMING = 'the registry has just restarted: what is missing may still be on its way back';
 
 /** Shows what is registered under a name, or everything. A name without instances is a failure. */
 export async function query(given: QueryArguments, context: Context): Promise<void> {
-  const { output, signal, clock, address } = context;
+  const { output, clock, address } = context;
   if (given.key !== ALL) readKey(given.key);
   else if (given.instance !== undefined) throw new CommandError('usage', ONE_OF_ALL);
   readInstance(given.instance);
-  const answer = await withClient(context, (client) => collect(client, given, signal));
+  const answer = await withClient(context, (client) => find(client, given, context));
   const { services, warming } = answer;
-  if (services.length === 0 && given.key !== ALL) {
-    throw new CommandError('not_found', warming ? `${nothing(given)}\n${WARMING}` : nothing(given));
-  }
   if (services.length === 0 && !output.json) {
-    output.note('empty', `nothing is registered at ${formatEndpoint(address.endpoint)}`);
+    output.note('empty', `nothing ${selects(given) ? 'like that ' : ''}is registered at ${formatAddress(address)}`);
   } else {
-    output.table(answer, tabulate(services, given.detail === true, clock.wall()));
+    output.table(answer, tabulate(services, { detail: given.detail === true }, clock.wall()));
   }
   if (warming) output.note('warming', WARMING);
+}
+
+async function find(client: Client, given: QueryArguments, { signal }: Context): Promise<QueryReply> {
+  const answer = await collect(client, messageOf(given), signal);
+  if (answer.services.length > 0 || given.key === ALL) return answer;
+  const { key, instance } = given;
+  const others = await client.query(key, {
+    ...(instance !== undefined && { instance }),
+    status: 'any',
+    limit: 1,
+    signal,
+  });
+  const message = others.services.length > 0 ? nothingLikeThat(given) : nothing(given);
+  throw new CommandError('not_found', answer.warming ? `${message}\n${WARMING}` : message);
 }
 
 /** Walks every page, so that no size of the registry is too much. */
 export async function collect(
   client: Client,
-  { key, instance, detail }: QueryArguments,
+  { key, ...message }: QueryMessage,
   signal: AbortSignal,
 ): Promise<QueryReply> {
-  const message = { ...(instance !== undefined && { instance }), ...(detail && { detail }), limit: PAGE, signal };
-  let page = await client.query(key, message);
+  const options = { ...message, limit: PAGE, signal };
+  let page = await client.query(key, options);
   const services = [...page.services];
   while (page.next !== undefined) {
-    page = await client.query(key, { ...message, after: page.next });
+    page = await client.query(key, { ...options, after: page.next });
     services.push(...page.services);
   }
   const { revision, warming } = page;
   return { revision, ...(warming && { warming }), services: services.sort(byName) };
 }
 
-/** By code units: the same everywhere, whatever language the machine speaks. */
-function byName(a: InstanceRecord, b: InstanceRecord): number {
-  return compare(a.key, b.key) || compare(a.instance ?? '', b.instance ?? '');
+function messageOf({ key, instance, detail, status, tag, meta }: QueryArguments): QueryMessage {
+  return {
+    key,
+    ...(instance !== undefined && { instance }),
+    ...(detail && { detail }),
+    ...(status && { status }),
+    ...(tag && { tags: tag }),
+    ...(meta && { meta: readMeta(meta) }),
+  };
 }
 
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+function selects({ status, tag, meta }: QueryArguments): boolean {
+  return status !== undefined || tag !== undefined || meta !== undefined;
 }
 
 function nothing({ key, instance }: QueryArguments): string {
@@ -71,52 +94,10 @@ function nothing({ key, instance }: QueryArguments): string {
     : `${key} has no instance ${instance}. All it has are shown by: regctl query ${key}`;
 }
 
-/** A column of the table, and what it says of a record. */
-interface View extends Column {
-  readonly detail?: true;
-  readonly cell: (record: InstanceRecord, now: number) => string;
-}
-
-const VIEWS: readonly View[] = [
-  { title: 'SERVICE', flexible: true, cell: ({ key }) => key },
-  { title: 'INSTANCE', flexible: true, cell: ({ instance }) => instance ?? '-' },
-  { title: 'VALUE', flexible: true, cell: ({ values }) => showValue(values) },
-  { title: 'TTL', cell: ({ timeout }) => showSeconds(timeout) },
-  { title: 'LEFT', detail: true, cell: ({ left }) => (left === undefined ? '-' : showSeconds(tenths(left))) },
-  { title: 'REGISTERED', cell: ({ registered }, now) => `${age(now - registered)} ago` },
-  { title: 'REVISION', detail: true, cell: ({ revision }) => String(revision) },
-  { title: 'LABELS', detail: true, flexible: true, cell: showLabels },
-];
-
-/** @param now ms since the Unix epoch. */
-export function tabulate(records: readonly InstanceRecord[], detail: boolean, now: number): Table {
-  const columns = VIEWS.filter((view) => detail || !view.detail);
-  return { columns, rows: records.map((record) => columns.map(({ cell }) => cell(record, now))) };
-}
-
-function showValue(values: Json): string {
-  return typeof values === 'string' ? values : JSON.stringify(values);
-}
-
-function showSeconds(timeout: Timeout): string {
-  return timeout === 'never' ? timeout : `${timeout}s`;
-}
-
-/** Rounded up: what is left is never shown as nothing. */
-function tenths(left: Timeout): Timeout {
-  return left === 'never' ? left : Math.ceil(left * 10) / 10;
-}
-
-function showLabels({ tags = [], meta = {}, weight }: InstanceRecord): string {
-  const words = [...tags, ...Object.entries(meta).map(([name, text]) => `${name}=${text}`)];
-  if (weight !== undefined) words.push(`weight:${weight}`);
-  return words.join(' ') || '-';
-}
-
-/** The largest unit that leaves two or more of it, from seconds to days; a clock that is behind makes no age. */
-export function age(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 120) return `${seconds}s`;
-  if (seconds < 7200) return `${Math.floor(seconds / 60)}m`;
-  return seconds < 172_800 ? `${Math.floor(seconds / 3600)}h` : `${Math.floor(seconds / 86_400)}d`;
+/** There is something, but not what was asked for. */
+function nothingLikeThat(given: QueryArguments): string {
+  const { key, instance } = given;
+  const who = instance === undefined ? `no instance of ${key} is` : `${key}/${instance} is there, but not`;
+  const what = selects(given) ? 'like that' : 'usable: it drains, or says that it cannot serve';
+  return `${who} ${what}. All it has are shown by: regctl query ${key} --status any`;
 }

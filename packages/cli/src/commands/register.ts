@@ -1,58 +1,40 @@
-import { once } from 'node:events';
-import type { Client, Json, Labels, RegisterReply, Registration, Timeout } from '@reg/client';
-import { parseTimeout, RegistryError, type Timer } from '@reg/protocol';
+import { type Client, type LostEvent, type RegisterReply, type Registration, RegistryError } from '@reg/client';
 import { type Context, withClient } from '../context.js';
+import { lapse } from '../duration.js';
 import { CommandError } from '../errors.js';
-import { readInstance, readKey } from '../names.js';
+import { nameOf } from '../names.js';
+import { aborted, stay } from '../stay.js';
+import { readWanted, type Wanted, type WantedArguments } from '../wanted.js';
 
-/** As the command line has it; texts are not read yet. */
-export interface RegisterArguments {
-  readonly key: string;
-  readonly values: string;
-  readonly ttl?: string;
-  /** The unnamed one where absent. */
-  readonly instance?: string;
-  readonly tag?: readonly string[];
-  /** Each `name=text`. */
-  readonly meta?: readonly string[];
-  readonly weight?: string;
-  /** `values` is JSON; otherwise it is the value itself. */
-  readonly jsonValue?: boolean;
+export interface RegisterArguments extends WantedArguments {
   /** Stays, and keeps it registered until it is interrupted. */
   readonly keep?: boolean;
 }
 
-/** What is to be registered, with everything read and checked as far as that needs no daemon. */
-interface Wanted {
-  readonly key: string;
-  readonly instance: string | undefined;
-  readonly values: Json;
-  readonly ttl: Timeout;
-  readonly labels: Labels;
-}
-
 /** Registers an instance once, to live for its ttl, or keeps it registered until it is interrupted. */
 export async function register(given: RegisterArguments, context: Context): Promise<void> {
-  const wanted: Wanted = {
-    key: readKey(given.key),
-    instance: readInstance(given.instance),
-    values: given.jsonValue ? readJson(given.values) : given.values,
-    ttl: readTtl(given.ttl),
-    labels: readLabels(given),
-  };
+  const wanted = readWanted(given);
+  if (wanted.linger !== undefined && !given.keep) {
+    throw new CommandError('usage', '--linger goes with --keep: without it the connection ends with the command');
+  }
   await (given.keep ? keep(wanted, context) : registerOnce(wanted, context));
 }
 
 async function registerOnce(wanted: Wanted, context: Context): Promise<void> {
-  const { key, instance, values, ttl, labels } = wanted;
+  const { key, instance, values, ttl, takeover, status, labels } = wanted;
   const { output, signal } = context;
-  const message = { key, ...(instance !== undefined && { instance }), values, timeout: ttl, ...labels };
+  const name = { key, ...(instance !== undefined && { instance }) };
+  const message = {
+    ...name,
+    values,
+    timeout: ttl,
+    ...labels,
+    ...(status && { status }),
+    ...(takeover && { takeover }),
+  };
   const reply = await withClient(context, (client) => client.request('register', message, { signal }));
   const { result, revision, generation, registered } = reply;
-  output.result(
-    { key, ...(instance !== undefined && { instance }), result, revision, generation, registered },
-    whatWasDone(wanted, result),
-  );
+  output.result({ ...name, result, revision, generation, registered }, whatWasDone(wanted, result));
 }
 
 function whatWasDone(wanted: Wanted, result: RegisterReply['result']): string {
@@ -64,38 +46,62 @@ function whatWasDone(wanted: Wanted, result: RegisterReply['result']): string {
 async function keep(wanted: Wanted, context: Context): Promise<void> {
   const action = async (client: Client): Promise<void> => {
     const registration = await establish(client, wanted, context);
-    await interrupted(context);
+    const leave = stay(context.clock);
+    try {
+      await Promise.race([aborted(context.signal), ended(registration)]);
+    } finally {
+      leave();
+    }
     await end(registration, wanted, context);
   };
   await withClient(context, action, { reconnect: {} });
 }
 
 async function establish(client: Client, wanted: Wanted, context: Context): Promise<Registration> {
-  const { key, instance, values, ttl, labels } = wanted;
+  const { key, instance, values, ttl, linger, takeover, status, labels } = wanted;
   const { output, signal } = context;
   client.once('retry', ({ error }) => output.note('retry', `no connection yet (${error.message}): trying again`));
-  const registration = await client.register(key, values, { ...labels, ttl, instance: instance ?? null, signal });
+  const registration = await client.register(key, values, {
+    ...labels,
+    ttl,
+    instance: instance ?? null,
+    takeover,
+    signal,
+    ...(linger !== undefined && { linger }),
+    ...(status && { status }),
+  });
   client.removeAllListeners('retry');
-  reportLosses(registration, wanted, context);
+  reportLosses(registration, nameOf(wanted), context);
   const { revision, generation } = registration;
   const text = `registered ${nameOf(wanted)}, and keeping it registered; Ctrl-C destroys it`;
   output.result({ key, ...(instance !== undefined && { instance }), revision, generation }, text);
   return registration;
 }
 
-const LOST = {
+const LOST: Readonly<Record<LostEvent['reason'], string>> = {
   expired: 'no heartbeat was confirmed for the whole of its ttl',
+  blocked: 'this process stood still for the whole of its ttl',
   forgotten: 'the registry had forgotten it',
   refused: 'the registry refuses it',
-} as const;
+  destroyed: 'somebody destroyed it, and it is not registered again',
+  superseded: 'another process has taken it over, and it is not registered again',
+};
 
-function reportLosses(registration: Registration, wanted: Wanted, { output }: Context): void {
-  const name = nameOf(wanted);
+/** Says when a registration is lost, and when the registry has it again. */
+export function reportLosses(registration: Registration, name: string, { output }: Pick<Context, 'output'>): void {
   registration.on('lost', ({ reason, error }) => {
-    output.warn('lost', `lost ${name}: ${LOST[reason]}${error === undefined ? '' : `: ${error.message}`}`);
+    const why = reason === 'refused' && error ? `: ${error.message}` : '';
+    output.warn('lost', `lost ${name}: ${LOST[reason]}${why}`);
   });
-  registration.on('recovered', ({ lostFor }) => {
-    output.note('recovered', `recovered ${name} after ${(lostFor / 1000).toFixed(1)} s`);
+  registration.on('recovered', ({ lostFor }) => output.note('recovered', `recovered ${name} after ${lapse(lostFor)}`));
+}
+
+/** Rejects when it was ended by somebody else, which is for good; otherwise never settles. */
+function ended(registration: Registration): Promise<never> {
+  return new Promise((_, reject) => {
+    registration.on('lost', ({ reason }) => {
+      if (reason === 'destroyed' || reason === 'superseded') reject(new RegistryError(reason));
+    });
   });
 }
 
@@ -108,68 +114,4 @@ async function end(registration: Registration, wanted: Wanted, { output }: Conte
     throw error;
   }
   output.note('destroyed', `destroyed ${nameOf(wanted)}`);
-}
-
-/** Some 12 days, which is within what Node's timers hold; then it begins anew. */
-const STAY_MS = 2 ** 30;
-
-/** Stays until Ctrl-C. A client keeps no process alive. */
-async function interrupted({ signal, clock }: Context): Promise<void> {
-  let timer: Timer | undefined;
-  const stay = (): void => {
-    timer = clock.after(STAY_MS, stay);
-    timer.ref();
-  };
-  stay();
-  if (!signal.aborted) await once(signal, 'abort');
-  timer?.cancel();
-}
-
-/** A service and its instance as one word. */
-function nameOf({ key, instance }: Wanted): string {
-  return instance === undefined ? key : `${key}/${instance}`;
-}
-
-function readJson(text: string): Json {
-  try {
-    // JSON.parse makes Infinity of 1e999, and what is sent would be null.
-    return JSON.parse(text, (_, value) => {
-      if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {
-        throw new RangeError('a number is beyond the range of a double');
-      }
-      return value;
-    });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandError('usage', `with --json-value the value must be JSON: ${reason}`, { cause });
-  }
-}
-
-function readTtl(text: string | undefined): Timeout {
-  try {
-    return parseTimeout(text);
-  } catch (error) {
-    if (!(error instanceof RegistryError)) throw error;
-    const message = `--ttl must be seconds above 0 and at most ten years, such as 30 or 0.5, or never, not "${text}"`;
-    throw new RegistryError(error.code, message, { cause: error });
-  }
-}
-
-function readLabels({ tag, meta, weight }: RegisterArguments): Labels {
-  return {
-    ...(tag && { tags: tag }),
-    ...(meta && { meta: Object.fromEntries(meta.map(readPair)) }),
-    ...(weight !== undefined && { weight: readWeight(weight) }),
-  };
-}
-
-function readPair(pair: string): [string, string] {
-  const end = pair.indexOf('=');
-  if (end < 1) throw new CommandError('usage', `--meta must be name=text, such as zone=eu-1, not "${pair}"`);
-  return [pair.slice(0, end), pair.slice(end + 1)];
-}
-
-function readWeight(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new CommandError('usage', `--weight must be a whole number from 0 to 65535, not "${text}"`);
 }

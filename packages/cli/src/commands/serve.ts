@@ -3,6 +3,7 @@ import { type Config, type Ready, resolveConfig, runDaemon } from '@reg/server';
 import { DEFAULT_ENDPOINT, isLoopback } from '../address.js';
 import type { Host } from '../host.js';
 import type { Output } from '../output.js';
+import { countOf } from '../records.js';
 
 export interface ServeArguments {
   /** What the command line says of the daemon's options, by the names of `Config`. */
@@ -52,7 +53,7 @@ function readyText({ storage, dataDir }: Config, { endpoint, restored }: Ready, 
   return [
     `listening on ${formatEndpoint(endpoint)}`,
     kept,
-    `${restored} registration${restored === 1 ? '' : 's'} restored`,
+    `${countOf(restored, 'registration')} restored`,
     '',
     'Type next, in another terminal:',
     `  ${regctl} register redis 123456@127.0.0.1:6379 --ttl 30${addr}`,

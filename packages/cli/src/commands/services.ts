@@ -1,3 +1,4 @@
+import { ALL } from '@reg/protocol';
 import type { Context } from '../context.js';
 import { plain } from '../table.js';
 import { collect } from './query.js';
@@ -14,7 +15,7 @@ export async function services({ connect, clock, output }: Context): Promise<voi
   const timer = clock.after(PATIENCE_MS, () => controller.abort());
   const client = connect({ requestTimeout: PATIENCE_MS, connectTimeout: PATIENCE_MS });
   try {
-    const reply = await collect(client, { key: 'all' }, controller.signal);
+    const reply = await collect(client, { key: ALL, status: 'any' }, controller.signal);
     const names = new Set(reply.services.map(({ key }) => key));
     for (const name of names) if (plain(name) === name) output.script(`${name}\n`);
     await client.close();

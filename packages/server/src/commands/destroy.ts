@@ -1,28 +1,36 @@
-import { type DestroyRequest, EVERY_INSTANCE, encodeReply } from '@reg/protocol';
+import { type DestroyRequest, EVERY_INSTANCE, encodeReply, UNOWNED } from '@reg/protocol';
+import type { Caller } from '../caller.js';
 import type { Core } from '../core.js';
 import { andThen, type Eventually } from '../log/log.js';
 import { endOf, type Instance } from '../registry/instance.js';
 import type { Reply } from '../reply.js';
 
 /**
- * Ends one instance, or all of a service. That there is nothing to end is no error. All are ended in one turn, so
- * that nobody sees half of it; for a service of very many instances that takes long.
+ * Ends one instance, or all of a service; only those of one owner, where that is named. That there is nothing to end
+ * is no error. All are ended in one turn, so that nobody sees half of it; for a service of very many instances that
+ * takes long.
  */
-export function destroy(request: DestroyRequest, core: Core): Eventually<Reply> {
+export function destroy(request: DestroyRequest, core: Core, { holder }: Caller): Eventually<Reply> {
   const { log, clock } = core;
   let removed: Eventually<number> = 0;
   for (const instance of instancesToEnd(request, core)) {
     const revision = log.propose(endOf('destroy', instance, clock.wall()));
-    removed = andThen(removed, (count) => andThen(revision, (ordered) => (ordered === 0 ? count : count + 1)));
+    removed = andThen(removed, (count) =>
+      andThen(revision, (ordered) => {
+        if (ordered === 0) return count;
+        holder.silence(ordered);
+        return count + 1;
+      }),
+    );
   }
   return andThen(removed, (count) => answer(request, core, count));
 }
 
-function instancesToEnd({ key, instance: id }: DestroyRequest, { registry, clock }: Core): Instance[] {
+function instancesToEnd({ key, instance: id, owner }: DestroyRequest, { registry, clock }: Core): Instance[] {
   const now = clock.now();
   const named = registry.find(key, id);
   const candidates = id === EVERY_INSTANCE ? [...registry.instancesOf(key)] : named === undefined ? [] : [named];
-  return candidates.filter(({ expiresAt }) => expiresAt > now);
+  return candidates.filter((instance) => instance.expiresAt > now && (owner === UNOWNED || instance.owner === owner));
 }
 
 /** It shows the service as it now is, so it waits for the service's last change, also where it changed nothing. */

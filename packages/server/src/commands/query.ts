@@ -1,7 +1,7 @@
 import { ALL, LINE_END, openReply, type QueryRequest, RegistryError } from '@reg/protocol';
 import type { Core } from '../core.js';
 import { encodeRecord, type Instance } from '../registry/instance.js';
-import type { Selected } from '../registry/registry.js';
+import { MAX_LOOKS, type Selected } from '../registry/selection.js';
 import type { Reply } from '../reply.js';
 
 /** What a reply has beside its records: an id of 64 escaped bytes, and the names and digits of the rest. */
@@ -15,29 +15,30 @@ const PIECE_BYTES = 64 * 1024;
  */
 export function query(request: QueryRequest, core: Core): Reply {
   const now = core.clock.now();
-  const { id, key, instance, after, limit, detail } = request;
+  const { id, key, instance, selector, after, limit, detail } = request;
   const service = key === ALL ? undefined : key;
   const selected = core.registry.select(
-    { service, instance, after, limit, maxBytes: core.limits.maxReplyBytes - HEAD_BYTES },
+    { service, instance, selector, after, limit, maxBytes: core.limits.maxReplyBytes - HEAD_BYTES },
     now,
   );
   const isPage = limit < Number.POSITIVE_INFINITY || after > 0;
-  if (selected.cut === 'bytes' && !(isPage && selected.instances.length > 0)) {
-    throw new RegistryError(
-      'too_large',
-      `the reply would be over ${core.limits.maxReplyBytes} bytes: ask for pages, with "limit" and then "after"`,
-    );
-  }
+  if (selected.cut !== undefined && (!isPage || selected.next === after)) throw tooLarge(selected, core);
   const opening = `${openReply(id)},${encodeHead(selected, core, now)}"services":[`;
   const { instances, bytes } = selected;
   const pieces = encodeInPieces(opening, instances, detail ? now : undefined);
   return { id, shows: selected.revision, line: bytes > PIECE_BYTES ? pieces : [...pieces].join('') };
 }
 
-function encodeHead({ revision, cut, instances }: Selected, { warmUntil }: Core, now: number): string {
+/** No page that a client could go on with. */
+function tooLarge({ cut }: Selected, { limits }: Core): RegistryError {
+  const size = cut === 'looks' ? `take more than ${MAX_LOOKS} looks` : `be over ${limits.maxReplyBytes} bytes`;
+  return new RegistryError('too_large', `the reply would ${size}: ask for pages, with "limit" and then "after"`);
+}
+
+function encodeHead({ revision, cut, next }: Selected, { warmUntil }: Core, now: number): string {
   const warming = now < warmUntil ? '"warming":true,' : '';
-  const next = cut === undefined ? '' : `"next":${instances.at(-1)?.generation ?? 0},`;
-  return `"revision":${revision},${warming}${next}`;
+  const onward = cut === undefined ? '' : `"next":${next},`;
+  return `"revision":${revision},${warming}${onward}`;
 }
 
 function* encodeInPieces(

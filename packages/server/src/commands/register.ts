@@ -1,28 +1,65 @@
-import { encodeReply, type RegisterReply, type RegisterRequest } from '@reg/protocol';
+import { type ErrorCode, encodeError, encodeReply, type RegisterRequest, RegistryError, UNOWNED } from '@reg/protocol';
+import type { Caller } from '../caller.js';
 import type { RegisterChange } from '../change.js';
 import type { Core } from '../core.js';
-import { andThen, type Eventually } from '../log/log.js';
+import type { Eventually } from '../log/log.js';
 import { endOf, type Instance } from '../registry/instance.js';
 import type { Reply } from '../reply.js';
 
-/** Registers, updates where the content is other than what is there, or renews where only time has passed. */
-export function register(request: RegisterRequest, core: Core): Eventually<Reply> {
+/**
+ * Registers; updates where the same owner says something else than before; renews where only time has passed; takes
+ * over where another owner may. The connection holds the instance from then on.
+ */
+export function register(request: RegisterRequest, core: Core, caller: Caller): Eventually<Reply> {
   const { registry, clock } = core;
   const now = clock.now();
   const current = registry.find(request.key, request.instance);
-  if (current === undefined) return propose(request, core, undefined, now);
+  if (current === undefined) return registerFirst(request, core, caller);
   if (current.expiresAt <= now) {
     // It has expired, and the expiry loop has not come to it: it must not live on in what comes now.
     const ended = core.log.propose(endOf('expire', current, clock.wall()));
-    return andThen(ended, () => propose(request, core, undefined, now));
+    if (ended instanceof Promise) return ended.then(() => register(request, core, caller));
+    return registerFirst(request, core, caller);
   }
-  if (current.body !== request.body) return propose(request, core, current, now);
+  if (current.owner !== request.owner) {
+    const refusal = refusalOf(request, current);
+    if (refusal !== undefined) return refuse(request, refusal, current.generation);
+    return propose(request, core, caller, undefined);
+  }
+  if (!isSame(current, request)) return propose(request, core, caller, current);
+  hold(current, core, caller);
   registry.renew(current, now + request.ttl);
+  // It is there again, also where the log takes no change now that says so.
+  if (current.status !== request.status) return propose(request, core, caller, current);
   return answer(request, 'renewed', current);
 }
 
-function propose(request: RegisterRequest, core: Core, current: Instance | undefined, now: number): Eventually<Reply> {
-  const { key, instance, ttl, body } = request;
+/** There is none of that name, unless one is what the registrant believes it to be and was ended for good. */
+function registerFirst(request: RegisterRequest, core: Core, caller: Caller): Eventually<Reply> {
+  const ending = request.generation === 0 ? undefined : core.registry.endings.get(request.generation, request.owner);
+  if (ending !== undefined) return refuse(request, ending.reason, ending.revision);
+  return propose(request, core, caller, undefined);
+}
+
+/** Why a registrant may not have what another owner has; `undefined` where it may. */
+function refusalOf({ generation, takeover }: RegisterRequest, { owner, status }: Instance): ErrorCode | undefined {
+  if (generation > 0) return 'superseded';
+  return owner === UNOWNED || status === 'suspect' || takeover ? undefined : 'owned';
+}
+
+/** Whether a registration says nothing new, but for its time and that it is not suspect. */
+function isSame({ body, linger, status }: Instance, request: RegisterRequest): boolean {
+  return body === request.body && linger === request.linger && (status === request.status || status === 'suspect');
+}
+
+/** @param current what it updates; `undefined` for a first registration, also one that takes another one's place. */
+function propose(
+  request: RegisterRequest,
+  core: Core,
+  caller: Caller,
+  current: Instance | undefined,
+): Eventually<Reply> {
+  const { key, instance, ttl, body, status, linger, owner } = request;
   const at = core.clock.wall();
   const change: RegisterChange = {
     kind: 'register',
@@ -34,20 +71,46 @@ function propose(request: RegisterRequest, core: Core, current: Instance | undef
     registered: current?.registered ?? at,
     ttl,
     body,
-    expiresAt: now + ttl,
+    status,
+    linger,
+    owner,
+    expiresAt: core.clock.now() + ttl,
   };
-  return andThen(core.log.propose(change), (revision) => {
-    // Ordered behind the end of the instance that it was to update: then it is a first registration.
-    if (revision === 0) return propose(request, core, undefined, now);
-    return answer(request, current === undefined ? 'registered' : 'updated', change);
-  });
+  const ordered = core.log.propose(change);
+  if (ordered instanceof Promise) return ordered.then((revision) => settle(request, core, caller, change, revision));
+  return settle(request, core, caller, change, ordered);
+}
+
+function settle(
+  request: RegisterRequest,
+  core: Core,
+  caller: Caller,
+  change: RegisterChange,
+  revision: number,
+): Eventually<Reply> {
+  // Ordered behind the end of the instance that it was to update.
+  if (revision === 0) return register(request, core, caller);
+  const instance = core.registry.find(change.key, change.instance);
+  if (instance?.revision === revision) hold(instance, core, caller);
+  return answer(request, change.generation === revision ? 'registered' : 'updated', change);
+}
+
+function hold(instance: Instance, { partings }: Core, { holder }: Caller): void {
+  holder.hold(instance);
+  // Where the order was decided elsewhere, the connection may have broken meanwhile.
+  if (holder.closed !== undefined) partings.part(instance);
 }
 
 function answer(
   request: RegisterRequest,
-  result: RegisterReply['result'],
-  { revision, generation, registered }: Omit<RegisterReply, 'result'>,
+  result: 'registered' | 'updated' | 'renewed',
+  { revision, generation, registered }: { revision: number; generation: number; registered: number },
 ): Reply {
   const fields = `"result":"${result}","revision":${revision},"generation":${generation},"registered":${registered}`;
   return { id: request.id, shows: revision, line: encodeReply(request.id, fields) };
+}
+
+/** @param shows the change that is the reason: while it can be undone the registrant must not believe it. */
+function refuse({ id }: RegisterRequest, code: ErrorCode, shows: number): Reply {
+  return { id, shows, line: encodeError(id, new RegistryError(code)) };
 }

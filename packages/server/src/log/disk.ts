@@ -34,6 +34,7 @@ export class DiskLog implements Log, CommitHost {
   readonly #options: DiskLogOptions;
   #opened: Opened | undefined;
   #epoch = '';
+  #isNew = false;
   /** Revision of the last change that was given one. A rollback leaves a gap: none is used twice. */
   #revision = 0;
   /** Why nothing may be proposed now. */
@@ -64,6 +65,14 @@ export class DiskLog implements Log, CommitHost {
     return this.#opened?.commits.durable ?? 0;
   }
 
+  get isNew(): boolean {
+    return this.#isNew;
+  }
+
+  get refusal(): RegistryError | undefined {
+    return this.#refusal;
+  }
+
   /** @throws {RegistryError} `data_locked`, `data_foreign`, `data_damaged` or `data_unusable`, saying what to do. */
   async open(host: LogHost): Promise<void> {
     const { folder } = this.#options;
@@ -76,6 +85,7 @@ export class DiskLog implements Log, CommitHost {
       const opening = await openFolder(this.#options, host);
       segment = opening.segment;
       this.#epoch = opening.epoch;
+      this.#isNew = opening.isNew;
       this.#revision = host.registry.revision;
       this.#compactAt = Math.max(this.#compactAt, opening.snapshotBytes);
       this.#opened = { host, commits: new GroupCommit(segment, this.#revision, this), unlock };
@@ -184,6 +194,7 @@ export class DiskLog implements Log, CommitHost {
     const before = registry.all();
     registry.clear();
     replay(this.#options.folder, registry);
+    registry.inherit(before);
     registry.setDeadlines(deadlinesAfterRollback(before, undone, clock.now()));
   }
 

@@ -6,10 +6,12 @@
  */
 
 import { crc32 } from 'node:zlib';
+import { STATUSES, UNOWNED } from '@reg/protocol';
 import type { Change } from '../change.js';
 
 const MAGIC = Buffer.from('REGDATA\n', 'latin1');
-const VERSION = 1;
+/** 2 has the status, the linger and the owner of a registration. Nobody had data in 1 when it came. */
+const VERSION = 2;
 
 /** One kind of file holds changes as they came, the other the instances of one revision. */
 export type FileKind = 'segment' | 'snapshot';
@@ -40,7 +42,7 @@ const KEEP_BYTES = 4 * ENTRY_BYTES;
 
 const CHANGE_KINDS: readonly Change['kind'][] = ['register', 'expire', 'destroy'];
 /** What every change begins with; its names and body follow. */
-const CHANGE_BYTES = 52;
+const CHANGE_BYTES = 64;
 
 export function encodeFileHeader({ kind, promised, revision, count, epoch }: FileHeader): Buffer {
   const header = Buffer.alloc(FILE_HEADER_BYTES);
@@ -56,12 +58,13 @@ export function encodeFileHeader({ kind, promised, revision, count, epoch }: Fil
 }
 
 /** @returns why it is not a header that this version can read, or the header. */
-export function decodeFileHeader(header: Buffer): FileHeader | 'short' | 'foreign' | 'newer' | 'damaged' {
+export function decodeFileHeader(header: Buffer): FileHeader | 'short' | 'foreign' | 'older' | 'newer' | 'damaged' {
   if (header.length < FILE_HEADER_BYTES) return 'short';
   const isIntact = crc32(header.subarray(0, 60)) === header.readUInt32LE(60);
   if (!header.subarray(0, 8).equals(MAGIC)) return isIntact ? 'foreign' : looksLikeOurs(header) ? 'damaged' : 'foreign';
   if (!isIntact) return 'damaged';
-  if (header.readUInt16LE(8) !== VERSION) return 'newer';
+  const version = header.readUInt16LE(8);
+  if (version !== VERSION) return version < VERSION ? 'older' : 'newer';
   const kind = FILE_KINDS[header.readUInt8(10)];
   const promised = PROMISES[header.readUInt8(11)];
   if (kind === undefined || promised === undefined) return 'newer';
@@ -113,22 +116,28 @@ export class EntryWriter {
   #write(change: Change): void {
     const isRegister = change.kind === 'register';
     const body = isRegister ? change.body : '';
-    this.#reserve(CHANGE_BYTES + (change.key.length + change.instance.length + body.length) * 3);
+    const owner = isRegister ? change.owner : UNOWNED;
+    this.#reserve(CHANGE_BYTES + (change.key.length + change.instance.length + owner.length + body.length) * 3);
     const buffer = this.#buffer;
     const start = this.#length;
     const keyBytes = buffer.write(change.key, start + CHANGE_BYTES);
     const instanceBytes = buffer.write(change.instance, start + CHANGE_BYTES + keyBytes);
-    const bodyBytes = buffer.write(body, start + CHANGE_BYTES + keyBytes + instanceBytes);
-    buffer.writeUInt16LE(CHANGE_KINDS.indexOf(change.kind), start);
+    const ownerBytes = buffer.write(owner, start + CHANGE_BYTES + keyBytes + instanceBytes);
+    const bodyBytes = buffer.write(body, start + CHANGE_BYTES + keyBytes + instanceBytes + ownerBytes);
+    buffer.writeUInt8(CHANGE_KINDS.indexOf(change.kind), start);
+    buffer.writeUInt8(isRegister ? STATUSES.indexOf(change.status) : 0, start + 1);
     buffer.writeUInt16LE(keyBytes, start + 2);
-    buffer.writeUInt32LE(instanceBytes, start + 4);
+    buffer.writeUInt16LE(instanceBytes, start + 4);
+    buffer.writeUInt16LE(ownerBytes, start + 6);
     buffer.writeDoubleLE(change.revision, start + 8);
     buffer.writeDoubleLE(change.generation, start + 16);
     buffer.writeDoubleLE(change.at, start + 24);
     buffer.writeDoubleLE(isRegister ? change.registered : 0, start + 32);
     buffer.writeDoubleLE(isRegister ? change.ttl : 0, start + 40);
-    buffer.writeUInt32LE(bodyBytes, start + 48);
-    this.#length = start + CHANGE_BYTES + keyBytes + instanceBytes + bodyBytes;
+    buffer.writeDoubleLE(isRegister ? change.linger : 0, start + 48);
+    buffer.writeUInt32LE(bodyBytes, start + 56);
+    buffer.writeUInt32LE(0, start + 60);
+    this.#length = start + CHANGE_BYTES + keyBytes + instanceBytes + ownerBytes + bodyBytes;
   }
 
   #open(previous: number): void {
@@ -186,12 +195,16 @@ export function isIntact(header: EntryHeader, payload: Buffer): boolean {
 export function* decodeChanges(payload: Buffer): Generator<Change> {
   let offset = 0;
   while (offset < payload.length) {
-    const kind = CHANGE_KINDS[payload.readUInt16LE(offset)];
-    if (kind === undefined) throw new RangeError(`no change is of kind ${payload.readUInt16LE(offset)}`);
+    const kind = CHANGE_KINDS[payload.readUInt8(offset)];
+    const status = STATUSES[payload.readUInt8(offset + 1)];
+    if (kind === undefined || status === undefined) {
+      throw new RangeError(`no change is of kind and status ${payload.readUInt16LE(offset)}`);
+    }
     const names = offset + CHANGE_BYTES;
     const keyEnd = names + payload.readUInt16LE(offset + 2);
-    const instanceEnd = keyEnd + payload.readUInt32LE(offset + 4);
-    const bodyEnd = instanceEnd + payload.readUInt32LE(offset + 48);
+    const instanceEnd = keyEnd + payload.readUInt16LE(offset + 4);
+    const ownerEnd = instanceEnd + payload.readUInt16LE(offset + 6);
+    const bodyEnd = ownerEnd + payload.readUInt32LE(offset + 56);
     const common = {
       revision: payload.readDoubleLE(offset + 8),
       key: payload.toString('utf8', names, keyEnd),
@@ -206,7 +219,10 @@ export function* decodeChanges(payload: Buffer): Generator<Change> {
         ...common,
         registered: payload.readDoubleLE(offset + 32),
         ttl,
-        body: payload.toString('utf8', instanceEnd, bodyEnd),
+        body: payload.toString('utf8', ownerEnd, bodyEnd),
+        status,
+        linger: payload.readDoubleLE(offset + 48),
+        owner: payload.toString('utf8', instanceEnd, ownerEnd),
         expiresAt: common.at + ttl,
       };
     } else {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Durability } from '@reg/protocol';
+import type { Durability, RegistryError } from '@reg/protocol';
 import type { Logger } from 'pino';
 import type { Change } from '../change.js';
 import type { RegistryClock } from '../clock.js';
@@ -27,6 +27,10 @@ export interface Log {
   readonly epoch: string;
   /** Every change up to this revision survives whatever `durability` promises that it survives. */
   readonly durable: number;
+  /** Whether this start has made it, so that nobody was registered before. A log that keeps nothing cannot know. */
+  readonly isNew?: boolean;
+  /** Why nothing can be proposed now; absent in a log that never refuses. */
+  readonly refusal?: RegistryError | undefined;
   /** Reads what is kept and applies it to `host`. Until it resolves nothing may be proposed. */
   open(host: LogHost): Promise<void>;
   /**

@@ -34,6 +34,8 @@ export interface Opening {
   readonly epoch: string;
   /** Size of the snapshot that was read. */
   readonly snapshotBytes: number;
+  /** Nothing was there. */
+  readonly isNew: boolean;
 }
 
 /**
@@ -53,7 +55,8 @@ export async function openFolder(options: DiskLogOptions, host: LogHost): Promis
   if (damage !== undefined) return repairFolder(options, host, damage);
   if (tail === undefined) {
     if (!repair && read !== undefined) throw logMissing(folder);
-    return beginSegment(options, 1, registry.revision, createEpoch(), snapshotBytes);
+    const opening = await beginSegment(options, 1, registry.revision, createEpoch(), snapshotBytes);
+    return { ...opening, isNew: read === undefined };
   }
 
   const { number, header, end, torn, revision } = tail;
@@ -63,7 +66,7 @@ export async function openFolder(options: DiskLogOptions, host: LogHost): Promis
   const segment = await Segment.continue(folder, number, end, options.io);
   // A segment is of one epoch and one durability, and goes on where it ends.
   const goesOn = !isNewEpoch && revision === registry.revision && header.promised === promisedBy(options);
-  if (goesOn) return { segment, epoch: header.epoch, snapshotBytes };
+  if (goesOn) return { segment, epoch: header.epoch, snapshotBytes, isNew: false };
   await segment.close();
   const epoch = isNewEpoch ? createEpoch() : header.epoch;
   return beginSegment(options, number + 1, registry.revision, epoch, snapshotBytes);
@@ -82,7 +85,8 @@ async function beginSegment(
   snapshotBytes: number,
 ): Promise<Opening> {
   const header: FileHeader = { kind: 'segment', promised: promisedBy(options), revision, count: 0, epoch };
-  return { segment: await Segment.create(options.folder, number, header, options.io), epoch, snapshotBytes };
+  const segment = await Segment.create(options.folder, number, header, options.io);
+  return { segment, epoch, snapshotBytes, isNew: false };
 }
 
 /** What could be read becomes a snapshot; what could not be is kept, out of the way. */
@@ -103,5 +107,5 @@ async function repairFolder(options: DiskLogOptions, host: LogHost, damage: Regi
     { damage: damage.message, instances: instances.length, place },
     'repaired: the damaged files are set aside',
   );
-  return { segment, epoch, snapshotBytes };
+  return { segment, epoch, snapshotBytes, isNew: false };
 }

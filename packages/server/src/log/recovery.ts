@@ -11,7 +11,8 @@ export type DeadlineOf = (instance: Instance) => number;
 
 /**
  * Deadlines after a restart: what is left by the wall clock, but no more than the ttl and no less than the grace.
- * The checkpoint knows no better about an instance that was changed after it.
+ * The checkpoint knows no better about an instance that was changed after it. What was suspect then lives by its
+ * linger, as it did.
  *
  * @param now registry time, @param wall the wall clock, and @param grace, all in ms.
  */
@@ -21,17 +22,18 @@ export function deadlinesAfterRestart(
   wall: number,
   grace: number,
 ): DeadlineOf {
-  return ({ generation, revision, ttl, at }) => {
+  return ({ generation, revision, ttl, at, status, linger }) => {
     const isKnown = checkpoint !== undefined && revision <= checkpoint.revision;
-    const left = ((isKnown ? checkpoint.deadlines.get(generation) : undefined) ?? at + ttl) - wall;
+    const since = at + (status === 'suspect' ? Math.min(ttl, linger) : ttl);
+    const left = ((isKnown ? checkpoint.deadlines.get(generation) : undefined) ?? since) - wall;
     return now + Math.min(ttl, Math.max(left, grace));
   };
 }
 
 /**
  * Deadlines after a commit has failed and its changes are undone. Nobody was away: an instance has the deadline
- * that it had, also where its end is undone, so that what had expired stays hidden. Where an update is undone,
- * its owner was there a moment ago, and it is as if renewed.
+ * that it had, also where its end is undone, so that what had expired stays hidden, or where it became suspect. Where
+ * another update is undone, its owner was there a moment ago, and it is as if renewed.
  *
  * @param before every instance as it was, the undone changes included.
  */
@@ -40,13 +42,14 @@ export function deadlinesAfterRollback(
   undone: readonly Change[],
   now: number,
 ): DeadlineOf {
-  const known = new Map<number, { readonly revision: number; readonly expiresAt: number }>();
+  const known = new Map<number, Instance>();
   for (const instance of before) known.set(instance.generation, instance);
   const ended = new Map<number, number>();
   for (const change of undone) if (change.kind !== 'register') ended.set(change.generation, change.expiresAt);
   return ({ generation, revision, ttl }) => {
     const instance = known.get(generation);
-    const expiresAt = instance?.revision === revision ? instance.expiresAt : ended.get(generation);
+    const isAsBefore = instance?.revision === revision || instance?.status === 'suspect';
+    const expiresAt = isAsBefore ? instance?.expiresAt : ended.get(generation);
     return Math.min(expiresAt ?? Number.POSITIVE_INFINITY, now + ttl);
   };
 }

@@ -186,6 +186,12 @@ function checkHeader(path: string, kind: FileKind, bytes: Buffer): FileHeader {
   if (header === 'foreign') {
     throw new RegistryError('data_foreign', `${path} was not written by this program; remove it from the data folder`);
   }
+  if (header === 'older') {
+    throw new RegistryError(
+      'data_foreign',
+      `${path} was written by an older version; start that version, or move the data folder away and begin with an empty registry`,
+    );
+  }
   if (header === 'newer') {
     throw new RegistryError(
       'data_foreign',

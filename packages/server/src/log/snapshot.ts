@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Change } from '../change.js';
-import type { Instance } from '../registry/instance.js';
+import { changeOf, type Instance } from '../registry/instance.js';
 import { snapshotPath, writeWhole } from './folder.js';
 import { EntryWriter, encodeFileHeader, type FileHeader } from './format.js';
 
@@ -27,7 +26,7 @@ async function* encodeSnapshot({ header, instances, ready, signal }: SnapshotSou
   const writer = new EntryWriter();
   let generation = 0;
   for (const instance of instances) {
-    writer.add(registrationOf(instance), generation);
+    writer.add(changeOf(instance), generation);
     generation = instance.generation;
     if (writer.length < PIECE_BYTES) continue;
     yield writer.finish();
@@ -37,21 +36,4 @@ async function* encodeSnapshot({ header, instances, ready, signal }: SnapshotSou
   }
   yield writer.finish();
   await ready?.();
-}
-
-/** The change that makes an instance what it is. */
-function registrationOf(instance: Instance): Change {
-  const { service, id, body, ttl, revision, generation, registered, at, expiresAt } = instance;
-  return {
-    kind: 'register',
-    revision,
-    key: service.name,
-    instance: id,
-    generation,
-    at,
-    registered,
-    ttl,
-    body,
-    expiresAt,
-  };
 }

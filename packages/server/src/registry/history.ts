@@ -13,7 +13,6 @@ export class History {
   #oldest = 0;
   #size = 0;
   #chars = 0;
-  /** Every change after this revision is held. */
   #since = 0;
 
   /** @param capacity how many changes are held. */
@@ -38,16 +37,38 @@ export class History {
     this.#since = revision;
   }
 
-  /** The changes after `revision`, in order; `undefined` where some of them are no longer held. */
+  /** Every change after this revision is held. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** Where the changes after `revision` begin, for `at`; by binary search. Good until the next `push`. */
+  indexAfter(revision: number): number {
+    let low = 0;
+    let high = this.#size;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const change = this.at(middle);
+      if (change !== undefined && change.revision <= revision) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The change that is `index` newer than the oldest that is held; `undefined` behind the latest. */
+  at(index: number): Change | undefined {
+    return index < this.#size ? this.#ring[this.#placeOf(index)] : undefined;
+  }
+
+  /** The changes after `revision`, in order, as a copy; `undefined` where some of them are no longer held. */
   after(revision: number): Change[] | undefined {
     if (revision < this.#since) return undefined;
     const changes: Change[] = [];
-    for (let index = this.#size - 1; index >= 0; index -= 1) {
-      const change = this.#ring[this.#placeOf(index)];
-      if (change === undefined || change.revision <= revision) break;
-      changes.push(change);
+    for (let index = this.indexAfter(revision); index < this.#size; index += 1) {
+      const change = this.at(index);
+      if (change !== undefined) changes.push(change);
     }
-    return changes.reverse();
+    return changes;
   }
 
   #dropOldest(): void {

@@ -1,5 +1,6 @@
-import { UNNAMED } from '@reg/protocol';
+import { type Status, UNNAMED } from '@reg/protocol';
 import type { EndChange, RegisterChange } from '../change.js';
+import type { Holder } from './holder.js';
 
 /** A service: it exists as long as it has an instance. */
 export interface Service {
@@ -17,12 +18,17 @@ export interface Service {
 
 /**
  * One registration, as it was last changed. An update makes a new object, so who holds one of a moment holds
- * that moment; only the deadline, and the marks of those who file it, change in place.
+ * that moment; only the deadline, who holds it, and the marks of those who file it, change in place.
  */
 export interface Instance {
   readonly service: Service;
   readonly id: string;
   readonly body: string;
+  readonly status: Status;
+  /** How long it outlives its connection, in ms; `Infinity` where it is bound to none. */
+  readonly linger: number;
+  /** `UNOWNED` for none. */
+  readonly owner: string;
   /** Time to live in ms. */
   readonly ttl: number;
   readonly revision: number;
@@ -39,25 +45,31 @@ export interface Instance {
   place: number;
   /** The roster's: its index. */
   seat: number;
+  /** The connection that registered it last, since the start; and where that holds it, -1 where it does not any more. */
+  holder: Holder | undefined;
+  grip: number;
 }
 
 /** The digits and the names of fields that a record has beside its key, instance and body, generously. */
-const RECORD_OVERHEAD = 128;
+const RECORD_OVERHEAD = 192;
 
 export function createService(name: string): Service {
-  const opening = `{"key":${JSON.stringify(name)},`;
+  const opening = openingOf(name);
   const openingBytes = Buffer.byteLength(opening);
   return { name, opening, openingBytes, instances: new Map(), revision: 0, recordBytes: 0 };
 }
 
 export function createInstance(service: Service, change: RegisterChange): Instance {
-  const { instance: id, body, ttl, revision, generation, registered, at, expiresAt } = change;
+  const { instance: id, body, status, linger, owner, ttl, revision, generation, registered, at, expiresAt } = change;
   const idBytes = id === UNNAMED ? 0 : Buffer.byteLength(JSON.stringify(id));
   const recordBytes = service.openingBytes + idBytes + Buffer.byteLength(body) + RECORD_OVERHEAD;
   return {
     service,
     id,
     body,
+    status,
+    linger,
+    owner,
     ttl,
     revision,
     generation,
@@ -68,6 +80,28 @@ export function createInstance(service: Service, change: RegisterChange): Instan
     tick: -1,
     place: -1,
     seat: -1,
+    holder: undefined,
+    grip: -1,
+  };
+}
+
+/** The change that makes an instance what it is. */
+export function changeOf(instance: Instance): RegisterChange {
+  const { service, id, body, status, linger, owner, ttl, revision, generation, registered, at, expiresAt } = instance;
+  return {
+    kind: 'register',
+    revision,
+    key: service.name,
+    instance: id,
+    generation,
+    at,
+    registered,
+    ttl,
+    body,
+    status,
+    linger,
+    owner,
+    expiresAt,
   };
 }
 
@@ -77,12 +111,46 @@ export function endOf(kind: EndChange['kind'], instance: Instance, wall: number)
   return { kind, revision: 0, key: service.name, instance: id, generation, at: wall, expiresAt };
 }
 
+/** The change that says of an instance that its connection broke. It moves no deadline. */
+export function suspicionOf(instance: Instance, wall: number): RegisterChange {
+  return { ...changeOf(instance), revision: 0, at: wall, status: 'suspect' };
+}
+
+/** Whether it lives no longer than its linger when its connection breaks. */
+export function isBound({ linger }: Instance): boolean {
+  return linger < Number.POSITIVE_INFINITY;
+}
+
 /** The record of an instance, as JSON; with `now` also the seconds it has left. */
 export function encodeRecord(instance: Instance, now?: number): string {
-  const { service, id, body, revision, generation, registered } = instance;
-  const name = id === UNNAMED ? '' : `"instance":${JSON.stringify(id)},`;
   const left = now === undefined ? '' : `,"left":${encodeLeft(instance.expiresAt - now)}`;
-  return `${service.opening}${name}${body},"revision":${revision},"generation":${generation},"registered":${registered}${left}}`;
+  return `${instance.service.opening}${encodeRest(instance.id, instance)}${left}}`;
+}
+
+/** The record of an instance as a change has made it, as JSON. */
+export function encodeRegistered(change: RegisterChange): string {
+  return `${openingOf(change.key)}${encodeRest(change.instance, change)}}`;
+}
+
+/** What is left to say of an instance that is gone, as JSON. */
+export function encodeGone({ key, instance, generation }: EndChange): string {
+  return `${openingOf(key)}${encodeName(instance)}"generation":${generation}}`;
+}
+
+/** How every record of a service begins. */
+function openingOf(name: string): string {
+  return `{"key":${JSON.stringify(name)},`;
+}
+
+function encodeName(id: string): string {
+  return id === UNNAMED ? '' : `"instance":${JSON.stringify(id)},`;
+}
+
+function encodeRest(id: string, content: Instance | RegisterChange): string {
+  const { body, linger, status, revision, generation, registered } = content;
+  const bound = linger === Number.POSITIVE_INFINITY ? '' : `,"linger":${linger / 1000}`;
+  const unlike = status === 'passing' ? '' : `,"status":"${status}"`;
+  return `${encodeName(id)}${body}${bound}${unlike},"revision":${revision},"generation":${generation},"registered":${registered}`;
 }
 
 function encodeLeft(ms: number): string {

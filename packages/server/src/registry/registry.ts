@@ -1,32 +1,12 @@
-import type { Change, RegisterChange } from '../change.js';
+import { type EndReason, STATUSES, type Status, UNOWNED } from '@reg/protocol';
+import type { Change, EndChange, RegisterChange } from '../change.js';
+import { Endings } from './endings.js';
 import { History } from './history.js';
+import type { Holder } from './holder.js';
 import { createInstance, createService, type Instance, type Service } from './instance.js';
 import { Roster } from './roster.js';
+import { isSelective, type Selected, type Selection, selectFrom } from './selection.js';
 import { TimingWheel } from './wheel.js';
-
-/** What a query asks for. */
-export interface Selection {
-  /** The service; `undefined` for all. */
-  readonly service: string | undefined;
-  /** One instance of it; `undefined` for all. */
-  readonly instance: string | undefined;
-  /** Only generations above this. */
-  readonly after: number;
-  /** At most so many instances. */
-  readonly limit: number;
-  /** At most so many bytes of records. */
-  readonly maxBytes: number;
-}
-
-export interface Selected {
-  readonly instances: Instance[];
-  /** At most so many bytes are their records. */
-  readonly bytes: number;
-  /** What cut the selection short; `undefined` where it is whole. */
-  readonly cut: 'limit' | 'bytes' | undefined;
-  /** The selection shows every change up to this revision, so it has to wait until that is durable. */
-  readonly revision: number;
-}
 
 /**
  * The state of the registry: services, their instances, and when each is due. `apply` is the one function that
@@ -35,6 +15,7 @@ export interface Selected {
  */
 export class Registry {
   readonly history: History;
+  readonly endings = new Endings();
   readonly #services = new Map<string, Service>();
   readonly #roster = new Roster();
   readonly #wheel: TimingWheel;
@@ -43,6 +24,7 @@ export class Registry {
   /** Revision of the last change that left a service without instances. */
   #lastVanished = 0;
   #renewals = 0;
+  readonly #byStatus: Record<Status, number> = { passing: 0, suspect: 0, draining: 0, critical: 0 };
 
   /**
    * @param historyCapacity how many changes are held for who was away.
@@ -63,6 +45,16 @@ export class Registry {
     return this.#roster.size;
   }
 
+  /** How many services have an instance. */
+  get services(): number {
+    return this.#services.size;
+  }
+
+  /** How many instances there are of each status, the expired and not yet ended included. */
+  get byStatus(): Readonly<Record<Status, number>> {
+    return this.#byStatus;
+  }
+
   /** How many times a deadline was moved by a renewal, since the start. */
   get renewals(): number {
     return this.#renewals;
@@ -75,7 +67,7 @@ export class Registry {
     const isFirst = change.kind === 'register' && change.generation === change.revision;
     if (!isFirst && current?.generation !== change.generation) return false;
     if (change.kind === 'register') this.#register(current, change).revision = change.revision;
-    else if (current !== undefined) this.#end(current, change.revision);
+    else if (current !== undefined) this.#end(current, change);
     this.history.push(change);
     return true;
   }
@@ -97,13 +89,36 @@ export class Registry {
     this.history.restart(revision);
   }
 
-  /** Forgets everything, to be filled from the log again. */
+  /** Forgets everything but how others ended, to be filled from the log again; `inherit` has to follow. */
   clear(): void {
     this.#services.clear();
     this.#recordBytes = 0;
+    for (const status of STATUSES) this.#byStatus[status] = 0;
     this.#roster.clear();
     this.#wheel.clear();
     this.restored(0);
+  }
+
+  /**
+   * Ends a filling after changes were undone: what is as it was, or was changed back, has the holder that it had.
+   *
+   * @param before every instance as it was, the undone changes included.
+   */
+  inherit(before: readonly Instance[]): void {
+    this.endings.undo(this.#revision);
+    for (const old of before) {
+      const instance = this.find(old.service.name, old.id);
+      if (instance?.generation === old.generation) old.holder?.replace(old, instance);
+      else old.holder?.release(old);
+    }
+  }
+
+  /** Gives a connection back what it had lost by changes that are undone; to be called after `inherit`. */
+  giveBack(holder: Holder): void {
+    for (const { key, instance: id, generation } of holder.withdraw(this.#revision)) {
+      const instance = this.find(key, id);
+      if (instance?.generation === generation) holder.hold(instance);
+    }
   }
 
   find(service: string, instance: string): Instance | undefined {
@@ -130,25 +145,22 @@ export class Registry {
     this.#renewals += 1;
   }
 
+  /** Moves a deadline to an earlier time than it had. */
+  hasten(instance: Instance, expiresAt: number): void {
+    if (expiresAt >= instance.expiresAt) return;
+    instance.expiresAt = expiresAt;
+    this.#wheel.refile(instance);
+  }
+
   /** What is asked for and has not expired at `now`, in the order of generations. */
   select(selection: Selection, now: number): Selected {
-    const { service, after, limit, maxBytes } = selection;
+    const { service, selector, after, limit, maxBytes } = selection;
     const revision = service === undefined ? this.#revision : this.lastChangeOf(service);
-    if (limit === Number.POSITIVE_INFINITY && after === 0 && this.#bytesOf(selection) > maxBytes) {
-      return { instances: [], bytes: 0, cut: 'bytes', revision };
+    const isWhole = limit === Number.POSITIVE_INFINITY && after === 0 && !isSelective(selector);
+    if (isWhole && this.#bytesOf(selection) > maxBytes) {
+      return { instances: [], bytes: 0, cut: 'bytes', next: 0, revision };
     }
-    const instances: Instance[] = [];
-    let bytes = 0;
-    let cut: Selected['cut'];
-    for (const instance of this.#candidates(selection)) {
-      if (instance.generation <= after || instance.expiresAt <= now) continue;
-      if (bytes + instance.recordBytes > maxBytes) cut = 'bytes';
-      else if (instances.length === limit) cut = 'limit';
-      if (cut !== undefined) break;
-      bytes += instance.recordBytes;
-      instances.push(instance);
-    }
-    return { instances, bytes, cut, revision };
+    return { ...selectFrom(this.#candidates(selection), selection, now), revision };
   }
 
   /** The instances with a generation above `generation`, in order. Nothing may change while they are walked. */
@@ -164,6 +176,11 @@ export class Registry {
   /** Adds to `due` what has expired at `now`, looking at `most` instances; see `TimingWheel.collect`. */
   collectDue(now: number, most: number, due: Instance[]): boolean {
     return this.#wheel.collect(now, most, due);
+  }
+
+  /** How many have expired at `now` and are not ended yet. Looks at those, and at who was renewed just in time. */
+  overdue(now: number): number {
+    return this.#wheel.countDue(now);
   }
 
   /** Takes an instance out of the wheel while its end is being ordered, and puts it back where that has failed. */
@@ -191,8 +208,9 @@ export class Registry {
       this.#wheel.remove(old);
       this.#count(old, -1);
       this.#roster.replace(old, instance);
+      old.holder?.replace(old, instance);
     } else {
-      if (old !== undefined) this.#remove(old);
+      if (old !== undefined) this.#remove(old, 'superseded', change.revision);
       this.#services.set(service.name, service);
       this.#roster.add(instance);
     }
@@ -202,8 +220,8 @@ export class Registry {
     return service;
   }
 
-  #end(instance: Instance, revision: number): void {
-    this.#remove(instance);
+  #end(instance: Instance, { kind, revision }: EndChange): void {
+    this.#remove(instance, kind === 'expire' ? 'expired' : 'destroyed', revision);
     const { service } = instance;
     service.revision = revision;
     if (service.instances.size > 0) return;
@@ -211,16 +229,20 @@ export class Registry {
     this.#lastVanished = revision;
   }
 
-  #remove(instance: Instance): void {
+  #remove(instance: Instance, reason: EndReason, revision: number): void {
     this.#wheel.remove(instance);
     instance.service.instances.delete(instance.id);
     this.#roster.remove(instance);
     this.#count(instance, -1);
+    instance.holder?.lose(instance, reason, revision);
+    const { owner, generation } = instance;
+    if (reason !== 'expired' && owner !== UNOWNED) this.endings.add(generation, { owner, reason, revision });
   }
 
-  #count({ service, recordBytes }: Instance, sign: 1 | -1): void {
+  #count({ service, recordBytes, status }: Instance, sign: 1 | -1): void {
     service.recordBytes += sign * recordBytes;
     this.#recordBytes += sign * recordBytes;
+    this.#byStatus[status] += sign;
   }
 
   /** At least as many bytes as the records of a whole selection. */

@@ -78,9 +78,21 @@ export class TimingWheel {
         else this.refile(instance);
       }
       if (slot.length > 0) return false;
+      // An array that was long keeps its room when it is emptied, and there are thousands of them.
+      this.#slots[this.#cursor % SLOTS] = [];
       this.#cursor += 1;
     }
     return true;
+  }
+
+  /** How many of those that are filed have a deadline that has passed. */
+  countDue(now: number): number {
+    const end = Math.min(tickOf(now), this.#cursor + SLOTS - 1);
+    let count = 0;
+    for (let tick = this.#cursor; tick <= end; tick += 1) {
+      for (const { expiresAt } of this.#slotAt(tick)) if (expiresAt <= now) count += 1;
+    }
+    return count;
   }
 
   #slotAt(tick: number): Instance[] {

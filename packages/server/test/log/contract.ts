@@ -79,6 +79,18 @@ export function describeLog(name: string, createPlace: () => Place, traits: Trai
       expect(again).toMatchObject({ revision: 5, generation: 5 });
     });
 
+    it('lets a first registration take the place of another generation, which then has passed', async () => {
+      const { log, host } = await place.open();
+      await log.propose(host.registration('a', { owner: 'old' }));
+      const late = host.ending('a');
+      const successor = { ...host.registration('a', { owner: 'new' }), generation: 0 };
+      expect(await log.propose(successor)).toBe(2);
+      expect(stateOf(host)).toMatchObject([{ key: 'a', owner: 'new', generation: 2, revision: 2 }]);
+      expect(host.registry.endings.get(1, 'old')).toMatchObject({ reason: 'superseded', revision: 2 });
+      expect(await log.propose(late)).toBe(0);
+      expect(stateOf(host)).toMatchObject([{ owner: 'new' }]);
+    });
+
     it('answers 0 to a change of a generation that has passed, and changes nothing', async () => {
       const { log, host } = await place.open();
       await log.propose(host.registration('a'));
@@ -188,6 +200,7 @@ async function proposeSome({ log, host }: OpenLog): Promise<void> {
   for (const key of ['a', 'b', 'c', 'd']) await log.propose(host.registration(key));
   await log.propose(host.registration('b', { body: '"values":{"host":"\u00fc"}', ttl: Number.POSITIVE_INFINITY }));
   await log.propose(host.registration('b', { instance: 'i-1', ttl: 500 }));
+  await log.propose(host.registration('b', { instance: 'i-2', status: 'suspect', linger: 2000, owner: 'secret' }));
   await log.propose(host.ending('c'));
   await log.propose(host.ending('d', 'expire'));
   await log.flush();

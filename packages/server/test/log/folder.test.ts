@@ -211,7 +211,10 @@ describe('a file of another program or version under the name of ours', () => {
     expect(readFolder(place).get(name)).toEqual(Buffer.concat([text, text]));
   });
 
-  it('is refused where it is of a newer version, naming that as the way out', async () => {
+  it.each([
+    ['newer', 3, /00000001\.log was written by a newer version; start that version/],
+    ['older', 1, /00000001\.log was written by an older version; start that version, or move the data folder away/],
+  ])('is refused where it is of a version that is %s, naming that as the way out', async (_, version, advice) => {
     const header = encodeFileHeader({
       kind: 'segment',
       promised: 'replied-is-durable',
@@ -219,13 +222,13 @@ describe('a file of another program or version under the name of ours', () => {
       count: 0,
       epoch: '0123456789abcdef',
     });
-    header.writeUInt16LE(2, 8);
+    header.writeUInt16LE(version, 8);
     header.writeUInt32LE(crc32(header.subarray(0, 60)), 60);
     const place = writeFolder(newFolder(), new Map([['00000001.log', header]]));
     for (const repair of [false, true]) {
       const refusal = await refusalOf(place, { repair });
       expect(refusal.code).toBe('data_foreign');
-      expect(refusal.message).toMatch(/00000001\.log was written by a newer version; start that version/);
+      expect(refusal.message).toMatch(advice);
     }
   });
 

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { STATUSES } from '@reg/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Change } from '../../src/change.js';
@@ -13,6 +14,7 @@ import {
   type FileHeader,
   isIntact,
 } from '../../src/log/format.js';
+import { PLAIN } from '../harness.js';
 
 const text = (maxLength: number) => fc.string({ unit: 'binary', maxLength }).filter((drawn) => drawn.isWellFormed());
 const revision = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 1, 2 ** 53 - 1));
@@ -26,6 +28,9 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       ...common,
       registered: ms,
       ttl: fc.oneof(ms, fc.constant(Number.POSITIVE_INFINITY)),
+      status: fc.constantFrom(...STATUSES),
+      linger: fc.oneof(ms, fc.constant(Number.POSITIVE_INFINITY)),
+      owner: text(20),
       body: fc.oneof(
         text(300),
         fc.nat(3).map((kilobytes) => '\u{1f600}'.repeat(kilobytes * 4096)),
@@ -98,7 +103,8 @@ describe('what is written', () => {
     const changes = Array.from({ length: 60 }, (_, index): Change => {
       const body = 'x'.repeat(65_536);
       const times = { at: 1, registered: 1, ttl: 1, expiresAt: 2 };
-      return { kind: 'register', revision: index + 1, key: 'a', instance: '', generation: 1, body, ...times };
+      const names = { key: 'a', instance: '' };
+      return { kind: 'register', revision: index + 1, ...names, generation: 1, body, ...times, ...PLAIN };
     });
     const writer = new EntryWriter();
     for (const added of changes) writer.add(added, added.revision - 1);
@@ -135,6 +141,9 @@ describe('a flipped bit', () => {
         registered: 5,
         ttl: 9,
         body: '"values":1',
+        status: 'draining',
+        linger: 2000,
+        owner: 'secret',
         expiresAt: 14,
       },
       { kind: 'destroy', revision: 8, key: 'redis', instance: 'i', generation: 7, at: 6, expiresAt: 6 },
@@ -151,10 +160,17 @@ describe('a flipped bit', () => {
 describe('a file header', () => {
   it('of a later version is told from a damaged one', () => {
     const later = encodeFileHeader(EXAMPLE);
-    later.writeUInt16LE(2, 8);
+    later.writeUInt16LE(3, 8);
     expect(decodeFileHeader(later)).toBe('damaged');
     later.writeUInt32LE(crcOf(later), 60);
     expect(decodeFileHeader(later)).toBe('newer');
+  });
+
+  it('of an earlier version is told from a later one', () => {
+    const earlier = encodeFileHeader(EXAMPLE);
+    earlier.writeUInt16LE(1, 8);
+    earlier.writeUInt32LE(crcOf(earlier), 60);
+    expect(decodeFileHeader(earlier)).toBe('older');
   });
 
   it('with a kind that this version does not know is of a newer one', () => {

@@ -3,7 +3,7 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RegistryError } from '@reg/protocol';
+import { RegistryError, UNOWNED } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { pino } from 'pino';
 import { afterEach } from 'vitest';
@@ -96,7 +96,17 @@ export class TestHost implements LogHost {
   }
 
   /** A change that registers; it updates where the instance is there. */
-  registration(key: string, { instance = '', ttl = 30_000, body = `"values":"${key}"` } = {}): RegisterChange {
+  registration(
+    key: string,
+    {
+      instance = '',
+      ttl = 30_000,
+      body = `"values":"${key}"`,
+      status = 'passing',
+      linger = Number.POSITIVE_INFINITY,
+      owner = UNOWNED,
+    }: Partial<RegisterChange> = {},
+  ): RegisterChange {
     const current = this.registry.find(key, instance);
     const at = this.clock.wall();
     return {
@@ -109,6 +119,9 @@ export class TestHost implements LogHost {
       registered: current?.registered ?? at,
       ttl,
       body,
+      status,
+      linger,
+      owner,
       expiresAt: this.clock.now() + ttl,
     };
   }
@@ -146,8 +159,9 @@ export class TestHost implements LogHost {
 
 /** Everything about what is registered but the deadlines. */
 export function stateOf({ registry }: { readonly registry: Registry }): object[] {
-  return registry.all().map(({ service, id, body, ttl, revision, generation, registered, at }) => {
-    return { key: service.name, id, body, ttl, revision, generation, registered, at };
+  return registry.all().map((instance) => {
+    const { service, id, body, status, linger, owner, ttl, revision, generation, registered, at } = instance;
+    return { key: service.name, id, body, status, linger, owner, ttl, revision, generation, registered, at };
   });
 }
 

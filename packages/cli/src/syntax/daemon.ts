@@ -1,0 +1,91 @@
+/** The commands that are about a registry as such. */
+
+import { type Command, Option } from 'commander';
+import { CONNECTION_FLAGS, type Surroundings } from './syntax.js';
+
+/** A row of the daemon's table of options, as far as a flag of `serve` is made of it. */
+export interface ServeOption {
+  readonly flag: string;
+  readonly env: string;
+  readonly help: string;
+  readonly initial: unknown;
+  /** All values that it takes, where they are few. */
+  readonly choices?: readonly string[];
+}
+
+export async function loadServeOptions(): Promise<readonly ServeOption[]> {
+  const { OPTIONS } = await import('@reg/server');
+  return Object.values<ServeOption>(OPTIONS);
+}
+
+/** The flags of `serve` that are no options of the daemon, which it has beside them. */
+interface ServeFlags {
+  readonly memory?: boolean;
+  readonly config?: string;
+  readonly printConfig?: boolean;
+}
+
+export function addServe(program: Command, { host, output }: Surroundings, options: readonly ServeOption[]): void {
+  const command = program
+    .command('serve')
+    .summary('run a registry')
+    .description('Runs a registry until SIGTERM or Ctrl-C. Flags come before the environment, that before the file.')
+    .configureHelp({
+      ...program.configureHelp(),
+      visibleGlobalOptions: () => program.options.filter((option) => !isConnectionFlag(option)),
+    });
+  for (const option of options) command.addOption(makeServeOption(option));
+  command
+    .addOption(new Option('--memory', 'keep nothing on disk: --storage memory').conflicts(['storage', 'dataDir']))
+    .option('--config <file>', 'a JSON file of options, as --print-config prints them (env REG_CONFIG)')
+    .option('--print-config', 'print the options that would be in force, and exit')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  regctl serve
+  regctl serve --port 7000 --data-dir /var/lib/reg
+  regctl serve --memory --port 0
+  regctl serve --durability everysec --print-config > reg.json
+  regctl serve --config reg.json`,
+    )
+    .action(async ({ memory, config, printConfig, ...flags }: ServeFlags) => {
+      if (CONNECTION_FLAGS.some((name) => program.getOptionValueSource(name) === 'cli')) {
+        command.error('error: --addr and --timeout are not for serve, which listens where --host and --port say');
+      }
+      const { serve } = await import('../commands/serve.js');
+      const options = memory ? { ...flags, storage: 'memory' } : flags;
+      await serve({ flags: options, config, printConfig: printConfig === true }, { env: host.env, output });
+    });
+}
+
+function isConnectionFlag(option: Option): boolean {
+  return CONNECTION_FLAGS.includes(option.attributeName());
+}
+
+/** What is wrong with its value is for the daemon's own table to find. The choices are there for completion. */
+function makeServeOption({ flag, env, help, initial, choices }: ServeOption): Option {
+  const byDefault = initial === false ? '' : `, default ${String(initial)}`;
+  const oneOf = choices ? `one of ${choices.join(', ')}; ` : '';
+  const option = new Option(flag, `${help} (${oneOf}env ${env}${byDefault})`);
+  if (choices) option.argChoices = [...choices];
+  return option;
+}
+
+export function addStatus(program: Command, { makeContext }: Surroundings): void {
+  program
+    .command('status')
+    .summary('show how the registry is')
+    .description('Shows what the registry holds, does and lacks. Marked with ! is what is not as it should be.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  regctl status
+  regctl status --json | jq .instances.suspect`,
+    )
+    .action(async () => {
+      const { status } = await import('../commands/status.js');
+      await status(await makeContext());
+    });
+}

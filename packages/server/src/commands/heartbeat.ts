@@ -1,0 +1,52 @@
+import { type EndedInstance, encodeReply, type Request, UNNAMED } from '@reg/protocol';
+import type { Caller } from '../caller.js';
+import type { Core } from '../core.js';
+import type { Ended, Holder } from '../registry/holder.js';
+import type { Registry } from '../registry/registry.js';
+import type { Reply } from '../reply.js';
+
+/** What a reply has beside the list of what ended. */
+const HEAD_BYTES = 512;
+
+/**
+ * Renews everything that the connection holds, however much that is, and tells what of it has ended since the last
+ * time. What does not fit the reply is told by the next one.
+ */
+export function heartbeat({ id }: Request, core: Core, { holder }: Caller): Reply {
+  const { registry, clock, log, limits } = core;
+  const now = clock.now();
+  holder.beat(now);
+  renew(holder, registry, now);
+  const held = `"held":${holder.held.length}`;
+  const untold = holder.untold(log.durable);
+  if (untold.length === 0) return { id, shows: 0, line: encodeReply(id, held) };
+
+  const records: string[] = [];
+  let bytes = HEAD_BYTES;
+  let shows = 0;
+  for (const ended of untold) {
+    const record = JSON.stringify(recordOf(ended));
+    bytes += Buffer.byteLength(record) + 1;
+    if (bytes > limits.maxReplyBytes) break;
+    records.push(record);
+    ended.isTold = true;
+    shows = Math.max(shows, ended.revision);
+  }
+  return { id, shows, line: encodeReply(id, `${held},"ended":[${records.join(',')}]`) };
+}
+
+/** What has expired is as good as ended, though the end may still have to be ordered: nobody sees it any more. */
+function renew(holder: Holder, registry: Registry, now: number): void {
+  const { held } = holder;
+  // Backwards: what is lost leaves its place to the last.
+  for (let index = held.length - 1; index >= 0; index -= 1) {
+    const instance = held[index];
+    if (instance === undefined) continue;
+    if (instance.expiresAt > now) registry.renew(instance, now + instance.ttl);
+    else holder.lose(instance, 'expired', 0);
+  }
+}
+
+function recordOf({ key, instance, generation, reason }: Ended): EndedInstance {
+  return instance === UNNAMED ? { key, generation, reason } : { key, instance, generation, reason };
+}

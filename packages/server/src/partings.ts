@@ -1,0 +1,169 @@
+import { RegistryError, type Timer } from '@reg/protocol';
+import type { RegistryClock } from './clock.js';
+import type { ExpiryLoop } from './expiry.js';
+import type { Log } from './log/log.js';
+import type { Holder } from './registry/holder.js';
+import { type Instance, isBound, suspicionOf } from './registry/instance.js';
+import type { Registry } from './registry/registry.js';
+
+/** How many changes are proposed in one turn, and how many instances looked at, so that all else has its turn. */
+const CHANGES_PER_TURN = 2000;
+const LOOKS_PER_TURN = 5000;
+/** How long nothing is proposed after the log has refused it. The deadlines hold without it. */
+const REFUSED_MS = 1000;
+
+/**
+ * What follows when a connection breaks: from then on, the instances that were bound to it have their linger left, and
+ * those that were passing are suspect. The deadlines move at once, in memory; the changes are proposed in turns. So
+ * also when the grace after a start is over, for those whose connection has not come back.
+ */
+export class Partings {
+  readonly #registry: Registry;
+  readonly #log: Log;
+  readonly #clock: RegistryClock;
+  readonly #expiry: ExpiryLoop;
+  /** What has parted, from `#next` on, and is to be changed if that is still so when its turn comes. */
+  #queue: Instance[] = [];
+  #next = 0;
+  /** Up to which generation all were looked at for who is left without a connection; `undefined` where none is to be. */
+  #swept: number | undefined;
+  /** Registry time when the grace is over. */
+  #warmUntil = 0;
+  #graceTimer: Timer | undefined;
+  #retryTimer: Timer | undefined;
+  #state: 'idle' | 'scheduled' | 'refused' | 'stopped' = 'idle';
+
+  constructor(registry: Registry, log: Log, clock: RegistryClock, expiry: ExpiryLoop) {
+    this.#registry = registry;
+    this.#log = log;
+    this.#clock = clock;
+    this.#expiry = expiry;
+  }
+
+  /** @param warmUntil until then, what was restored waits for its connection. */
+  start(warmUntil: number): void {
+    this.#warmUntil = warmUntil;
+    this.#awaitGrace();
+  }
+
+  /** What has not had its turn is left as it is: after the next start it waits for its connection again. */
+  stop(): void {
+    this.#state = 'stopped';
+    this.#graceTimer?.cancel();
+    this.#retryTimer?.cancel();
+    this.#queue = [];
+  }
+
+  /** Ends what a connection holds. It may be called once. */
+  close(holder: Holder): void {
+    for (const instance of holder.close(this.#clock.wall())) this.part(instance);
+  }
+
+  /** An instance is without its connection from now on. */
+  part(instance: Instance): void {
+    if (!isBound(instance)) return;
+    const now = this.#clock.now();
+    this.#registry.hasten(instance, now + instance.linger);
+    if (instance.status !== 'passing' && instance.expiresAt > now) return;
+    this.#queue.push(instance);
+    this.#schedule();
+  }
+
+  /** Changes were undone. What is without a connection, and said to be so by one of them, parts again. */
+  onRollback(): void {
+    this.#queue = [];
+    this.#next = 0;
+    this.#swept = 0;
+    this.#schedule();
+  }
+
+  #awaitGrace(): void {
+    const left = this.#warmUntil - this.#clock.now();
+    if (left > 0) {
+      // Registry time may be behind the timer's by a stall.
+      this.#graceTimer = this.#clock.after(left, () => this.#awaitGrace());
+      return;
+    }
+    this.#swept = 0;
+    this.#schedule();
+  }
+
+  /** In this turn of the event loop others may part, too. */
+  #schedule(): void {
+    if (this.#state !== 'idle') return;
+    this.#state = 'scheduled';
+    setImmediate(() => this.#turn());
+  }
+
+  #turn(): void {
+    if (this.#state === 'stopped') return;
+    this.#sweep();
+    const isTaken = this.#propose();
+    this.#state = 'idle';
+    if (!isTaken) {
+      this.#retryLater();
+    } else if (this.#next < this.#queue.length || this.#swept !== undefined) {
+      this.#schedule();
+    } else {
+      this.#queue = [];
+      this.#next = 0;
+    }
+  }
+
+  #retryLater(): void {
+    this.#state = 'refused';
+    this.#retryTimer = this.#clock.after(REFUSED_MS, () => this.#turn());
+  }
+
+  /** Looks for bound instances that nobody holds, whose connection is known to be closed or had the grace to come back. */
+  #sweep(): void {
+    if (this.#swept === undefined) return;
+    const isGraceOver = this.#clock.now() >= this.#warmUntil;
+    let looks = LOOKS_PER_TURN;
+    for (const instance of this.#registry.after(this.#swept)) {
+      if (looks === 0) return;
+      looks -= 1;
+      this.#swept = instance.generation;
+      if (instance.grip === -1 && (isGraceOver || instance.holder !== undefined)) this.part(instance);
+    }
+    this.#swept = undefined;
+  }
+
+  /** @returns whether the log took it. */
+  #propose(): boolean {
+    let left = CHANGES_PER_TURN;
+    for (let looks = LOOKS_PER_TURN; left > 0 && looks > 0; looks -= 1) {
+      const instance = this.#queue[this.#next];
+      if (instance === undefined) return true;
+      if (this.#isParted(instance)) {
+        if (!this.#change(instance)) return false;
+        left -= 1;
+      }
+      this.#next += 1;
+    }
+    return true;
+  }
+
+  /** Whether it has neither come back nor ended. */
+  #isParted(instance: Instance): boolean {
+    return instance.grip === -1 && this.#registry.find(instance.service.name, instance.id) === instance;
+  }
+
+  /** @returns whether the log took it. */
+  #change(instance: Instance): boolean {
+    if (instance.expiresAt <= this.#clock.now()) return this.#expiry.end([instance]);
+    try {
+      const ordered = this.#log.propose(suspicionOf(instance, this.#clock.wall()));
+      if (ordered instanceof Promise) ordered.catch(() => this.#tryAgain(instance));
+      return true;
+    } catch (error) {
+      if (error instanceof RegistryError) return false;
+      throw error;
+    }
+  }
+
+  #tryAgain(instance: Instance): void {
+    this.#queue.push(instance);
+    if (this.#state === 'idle') this.#retryLater();
+  }
+}

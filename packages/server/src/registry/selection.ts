@@ -1,0 +1,133 @@
+/** Which instances a query is answered with. Whoever holds the instances hands them over in order. */
+
+import type { Selector } from '@reg/protocol';
+import type { Instance, Service } from './instance.js';
+
+/** What a query asks for. */
+export interface Selection {
+  /** The service; `undefined` for all. */
+  readonly service: string | undefined;
+  /** One instance of it; `undefined` for all. */
+  readonly instance: string | undefined;
+  readonly selector: Selector;
+  /** Only generations above this. */
+  readonly after: number;
+  /** At most so many instances. */
+  readonly limit: number;
+  /** At most so many bytes of records. */
+  readonly maxBytes: number;
+}
+
+export interface Selected {
+  readonly instances: Instance[];
+  /** At most so many bytes are their records. */
+  readonly bytes: number;
+  /** What cut the selection short; `undefined` where it is whole. */
+  readonly cut: 'limit' | 'bytes' | 'looks' | undefined;
+  /** Every generation up to this one was decided upon: where the next page begins. */
+  readonly next: number;
+  /** The selection shows every change up to this revision, so it has to wait until that is durable. */
+  readonly revision: number;
+}
+
+/** So many bodies are looked into for one reply at most: some 10 ms, where each has to be parsed. */
+export const MAX_LOOKS = 50_000;
+
+/** Whether it leaves out instances for what they say, so that their number says nothing of the answer's. */
+export function isSelective({ status, tags, meta }: Selector): boolean {
+  return (status !== undefined && status !== 'any') || tags.length > 0 || meta.length > 0;
+}
+
+/** Selects among `candidates`, which come in the order of generations. */
+export function selectFrom(
+  candidates: Iterable<Instance>,
+  { instance: id, selector, after, limit, maxBytes }: Selection,
+  now: number,
+): Omit<Selected, 'revision'> {
+  const sieve = new Sieve(selector, id === undefined, now);
+  const instances: Instance[] = [];
+  let bytes = 0;
+  let next = after;
+  for (const instance of candidates) {
+    if (instance.generation <= after || instance.expiresAt <= now) continue;
+    if (sieve.looks >= MAX_LOOKS) return { instances, bytes, cut: 'looks', next };
+    if (sieve.takes(instance)) {
+      if (bytes + instance.recordBytes > maxBytes) return { instances, bytes, cut: 'bytes', next };
+      if (instances.length === limit) return { instances, bytes, cut: 'limit', next };
+      bytes += instance.recordBytes;
+      instances.push(instance);
+    }
+    next = instance.generation;
+  }
+  return { instances, bytes, cut: undefined, next };
+}
+
+/** Decides instance by instance, for one query at one moment. */
+class Sieve {
+  /** How many bodies were looked into. */
+  looks = 0;
+  readonly #selector: Selector;
+  readonly #isAmongOthers: boolean;
+  readonly #now: number;
+  /** Texts that a body must hold, as they are in it. They may stand there for something else. */
+  readonly #marks: readonly string[];
+  /** Whether a service has a passing instance that the selector takes, for those where it was asked. */
+  readonly #hasPassing = new Map<Service, boolean>();
+
+  /** @param isAmongOthers whether the others of its service count for what is taken, or one instance was asked for. */
+  constructor(selector: Selector, isAmongOthers: boolean, now: number) {
+    this.#selector = selector;
+    this.#isAmongOthers = isAmongOthers;
+    this.#now = now;
+    this.#marks = [
+      ...selector.tags.map((tag) => JSON.stringify(tag)),
+      ...selector.meta.map(([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`),
+    ];
+  }
+
+  takes(instance: Instance): boolean {
+    const wanted = this.#selector.status;
+    const { status } = instance;
+    if (wanted === 'any' || wanted === status) return this.#matches(instance);
+    if (wanted !== undefined) return false;
+    if (status === 'passing') return this.#matches(instance);
+    return status === 'suspect' && this.#matches(instance) && !this.#isSpare(instance);
+  }
+
+  /** Whether its service has a better one. */
+  #isSpare({ service }: Instance): boolean {
+    if (!this.#isAmongOthers) return false;
+    let hasPassing = this.#hasPassing.get(service);
+    if (hasPassing === undefined) {
+      hasPassing = this.#findPassing(service);
+      this.#hasPassing.set(service, hasPassing);
+    }
+    return hasPassing;
+  }
+
+  /** It ends with the service, not with `MAX_LOOKS`: else pages of a large service might never get on. */
+  #findPassing({ instances }: Service): boolean {
+    for (const instance of instances.values()) {
+      if (instance.status === 'passing' && instance.expiresAt > this.#now && this.#matches(instance)) return true;
+    }
+    return false;
+  }
+
+  #matches({ body }: Instance): boolean {
+    if (this.#marks.length === 0) return true;
+    this.looks += 1;
+    return this.#marks.every((mark) => body.includes(mark)) && this.#says(body);
+  }
+
+  #says(body: string): boolean {
+    const { tags = [], meta = {} } = JSON.parse(`{${body}}`) as {
+      tags?: readonly string[];
+      meta?: Readonly<Record<string, string>>;
+    };
+    const { tags: wantedTags, meta: wantedMeta } = this.#selector;
+    return (
+      wantedTags.every((tag) => tags.includes(tag)) &&
+      wantedMeta.every(([name, text]) => Object.hasOwn(meta, name) && meta[name] === text)
+    );
+  }
+}

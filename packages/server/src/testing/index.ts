@@ -1,0 +1,1 @@
+export { startRegistry, type TestRegistry, type TestRegistryOptions } from './registry.js';

@@ -1,0 +1,79 @@
+import { LINE_END, type ResetEvent } from '@reg/protocol';
+import type { Change } from '../change.js';
+import { encodeGone, encodeRecord, encodeRegistered, type Instance } from '../registry/instance.js';
+
+/** A state with more than this is told in pieces of about so much, as the peer takes them. */
+const PIECE_CHARS = 64 * 1024;
+/** So many of the latest changes are kept as text, for connections that have fallen behind for a moment. */
+const KEPT_TEXTS = 256;
+/** A longer text is not kept: 1 MiB for all is enough. */
+const MAX_KEPT_CHARS = 4096;
+
+/** How the line of a change begins: all of it that is not the same for every watch. */
+export function openChange(watch: number): string {
+  return `{"type":"change","watch":${watch},`;
+}
+
+/**
+ * Changes as text, from behind `openChange` to the end of the line. Each is encoded when it is first asked for, and
+ * told from there to every watch.
+ */
+export class ChangeTexts {
+  readonly #kept = new Array<{ readonly change: Change; readonly text: string } | undefined>(KEPT_TEXTS);
+
+  of(change: Change): string {
+    const place = change.revision % KEPT_TEXTS;
+    const kept = this.#kept[place];
+    if (kept?.change === change) return kept.text;
+    const text = encodeChange(change);
+    if (text.length <= MAX_KEPT_CHARS) this.#kept[place] = { change, text };
+    return text;
+  }
+}
+
+function encodeChange(change: Change): string {
+  return `"revision":${change.revision},"at":${change.at},${encodeEffect(change)}}${LINE_END}`;
+}
+
+function encodeEffect(change: Change): string {
+  switch (change.kind) {
+    case 'register': {
+      const kind = change.generation === change.revision ? 'registered' : 'updated';
+      return `"change":"${kind}","service":${encodeRegistered(change)}`;
+    }
+    case 'expire':
+      return `"change":"expired","service":${encodeGone(change)}`;
+    case 'destroy':
+      return `"change":"destroyed","service":${encodeGone(change)}`;
+  }
+}
+
+/**
+ * The lines of a state, made as they are asked for: the reset that comes before it, where there is a reason for one,
+ * and the instances, unless there are none.
+ */
+export function* encodeState(
+  watch: number,
+  reset: ResetEvent['reason'] | undefined,
+  instances: readonly Instance[],
+): Generator<string, undefined> {
+  if (reset !== undefined) yield `{"type":"reset","watch":${watch},"reason":"${reset}"}${LINE_END}`;
+  const opening = `{"type":"state","watch":${watch},"services":[`;
+  let text = opening;
+  for (const instance of instances) {
+    text += text === opening ? encodeRecord(instance) : `,${encodeRecord(instance)}`;
+    if (text.length < PIECE_CHARS) continue;
+    yield `${text}]}${LINE_END}`;
+    text = opening;
+  }
+  if (text !== opening) yield `${text}]}${LINE_END}`;
+}
+
+export function encodeSynced(watch: number, epoch: string, revision: number, isWarming: boolean): string {
+  const warming = isWarming ? ',"warming":true' : '';
+  return `{"type":"synced","watch":${watch},"epoch":${JSON.stringify(epoch)},"revision":${revision}${warming}}${LINE_END}`;
+}
+
+export function encodeProgress(revision: number): string {
+  return `{"type":"progress","revision":${revision}}${LINE_END}`;
+}

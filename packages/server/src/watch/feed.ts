@@ -1,0 +1,320 @@
+import { RegistryError, type ResetEvent, type WatchRequest } from '@reg/protocol';
+import type { Change } from '../change.js';
+import { encodeProgress, encodeSynced, openChange } from './events.js';
+import type { Hub } from './hub.js';
+import { Scopes } from './scopes.js';
+import { lastChangeOf, type State, takeState } from './state.js';
+import { Watch } from './watch.js';
+
+/** Where the lines of a feed leave: the outbox of its session, as far as a feed sees it. */
+export interface Outlet {
+  /** Whether lines may be added: the peer has read what was said so far, and no reply is half said. */
+  readonly isOpen: boolean;
+  /** How many times something was written. */
+  readonly writes: number;
+  /** Adds whole lines. They leave with the next `send`. */
+  addEvents(lines: string): void;
+  send(): void;
+  /** Has the feed resumed in the next turn of the loop, as it is when the outlet opens again. */
+  yield(): void;
+}
+
+/** How long a feed goes on by itself before it lets others have their turn, in ms. */
+const TURN_MS = 5;
+/** How many changes of the history are looked at before the clock is. */
+const LOOKS_PER_STEP = 1000;
+/** A connection with a watch never hears nothing for so long, if it reads. */
+export const PROGRESS_SECONDS = 10;
+/** After so many seconds in which nothing was written there is a `progress`; looked at once a second. */
+const QUIET_SECONDS = 5;
+
+/**
+ * The watches of one connection, and how far they were told. While the peer reads, the hub hands it each change as
+ * it comes. Nothing is queued for a peer that does not: the feed remembers where it stopped, and is *behind*. When
+ * the peer reads again the feed catches up from the registry's history, as far as the peer takes it, and where that
+ * does not reach back it begins the watch anew. A watch that resumes is told what it missed in the same way.
+ */
+export class Feed {
+  /** The peer's address, for people. */
+  readonly peer: string;
+  /** The hub's: whether it is among those that are to be written. */
+  isQueued = false;
+  readonly #hub: Hub;
+  readonly #outlet: Outlet;
+  readonly #watches = new Map<number, Watch>();
+  #lastNumber = 0;
+  /**
+   * What is behind: every change after `from` is still to be looked at. Watches that were live had been told
+   * everything up to `told`. `undefined` where the hub hands changes on.
+   */
+  #gap: { from: number; readonly told: number } | undefined;
+  /** Watches that become live when the gap is closed. */
+  #joining: Watch[] = [];
+  /** Watches whose state is to be told, one after the other, and the state of the first. */
+  #opening: Watch[] = [];
+  #state: State | undefined;
+  /** Watches that are owed another `synced` when the daemon is no longer warming. */
+  #warming: Watch[] = [];
+  /** Its watches by what they look at, from when it first had to catch up. */
+  #scopes: Scopes | undefined;
+  #writesSeen = 0;
+  #quietSeconds = 0;
+
+  constructor(hub: Hub, outlet: Outlet, peer: string) {
+    this.#hub = hub;
+    this.#outlet = outlet;
+    this.peer = peer;
+  }
+
+  /** Whether the peer leaves what there is to tell unread. */
+  get isBehind(): boolean {
+    return this.isBusy && !this.#outlet.isOpen;
+  }
+
+  /** Whether there is something to tell, beside the changes that the hub hands on. */
+  get isBusy(): boolean {
+    return this.#gap !== undefined || this.#opening.length > 0;
+  }
+
+  /** Whether it cannot go on before more is durable. */
+  get isWaiting(): boolean {
+    return this.#state !== undefined && this.#state.shows > this.#hub.durable;
+  }
+
+  /** @throws {RegistryError} `too_many_watches` */
+  open({ scope, ack }: WatchRequest): Watch {
+    const watch = new Watch(this.#lastNumber + 1, this, scope, ack);
+    this.#hub.add(watch);
+    this.#lastNumber = watch.number;
+    this.#watches.set(watch.number, watch);
+    this.#scopes?.add(watch);
+    return watch;
+  }
+
+  /** Begins to tell a watch, when the reply to it has left. */
+  begin(watch: Watch, from: WatchRequest['from']): void {
+    if (watch.phase === 'ended') return;
+    const { epoch, durable } = this.#hub;
+    if (from === undefined) {
+      this.#opening.push(watch);
+    } else if (from.epoch !== epoch || from.revision > durable) {
+      this.#beginAnew(watch, 'epoch');
+    } else {
+      watch.phase = 'resuming';
+      watch.position = from.revision;
+      this.#join(watch);
+    }
+  }
+
+  /** @throws {RegistryError} `unknown_watch` */
+  end(number: number): void {
+    const watch = this.#find(number);
+    this.#hub.remove(watch);
+    this.#watches.delete(number);
+    this.#scopes?.remove(watch);
+    watch.phase = 'ended';
+    const place = this.#opening.indexOf(watch);
+    if (place === 0) this.#state = undefined;
+    if (place !== -1) this.#opening.splice(place, 1);
+  }
+
+  /** @throws {RegistryError} `unknown_watch` */
+  acknowledge(number: number, revision: number): void {
+    const watch = this.#find(number);
+    watch.acknowledged = Math.max(watch.acknowledged, revision);
+  }
+
+  /** The connection is over. */
+  close(): void {
+    this.#gap = undefined;
+    this.#opening = [];
+    this.#joining = [];
+    this.#warming = [];
+    this.#state = undefined;
+    for (const number of this.#watches.keys()) this.end(number);
+  }
+
+  /**
+   * Hands a change on to one of the watches.
+   *
+   * @param line the whole of it.
+   * @returns whether the line waits for `write`.
+   */
+  tell(watch: Watch, revision: number, line: string): boolean {
+    if (this.#gap !== undefined || watch.phase !== 'live' || revision <= watch.position) return false;
+    if (!this.#outlet.isOpen) {
+      this.#gap = { from: revision - 1, told: revision - 1 };
+      return false;
+    }
+    watch.position = revision;
+    this.#outlet.addEvents(line);
+    return true;
+  }
+
+  /** Writes what waits. */
+  write(): void {
+    this.#outlet.send();
+    this.resume();
+    // It is the session that is told when the log has gone on.
+    if (this.isWaiting) this.#outlet.yield();
+  }
+
+  /** Goes on telling: when the peer has read, when a change has become durable, when a watch begins. */
+  resume(): void {
+    if (!this.isBusy && this.#warming.length === 0) return;
+    const { clock } = this.#hub;
+    const end = clock.now() + TURN_MS;
+    while (this.#outlet.isOpen && this.#step()) {
+      // What is full is written; if the peer takes that much at once, there may be more.
+      if (!this.#outlet.isOpen) this.#outlet.send();
+      if (clock.now() < end) continue;
+      this.#outlet.yield();
+      break;
+    }
+    this.#outlet.send();
+  }
+
+  /** What was taken of the registry and is not durable is undone: it is taken anew. */
+  rollBack(): void {
+    if (this.isWaiting) this.#state = undefined;
+  }
+
+  /** Says that all is well where nothing else was said for a while. To be called once a second. */
+  tick(): void {
+    const { writes } = this.#outlet;
+    this.#quietSeconds = writes === this.#writesSeen ? this.#quietSeconds + 1 : 0;
+    this.#writesSeen = writes;
+    if (this.#quietSeconds < QUIET_SECONDS || this.#gap !== undefined || !this.#outlet.isOpen) return;
+    this.#outlet.addEvents(encodeProgress(this.#toldToAll()));
+    this.#hub.queue(this);
+  }
+
+  /** Up to where every watch has been told, those too that are still to be told that they begin anew. */
+  #toldToAll(): number {
+    let told = this.#hub.told;
+    for (const { reset, position } of this.#opening) if (reset === 'compacted') told = Math.min(told, position);
+    return told;
+  }
+
+  #find(number: number): Watch {
+    const watch = this.#watches.get(number);
+    if (watch === undefined) throw new RegistryError('unknown_watch');
+    return watch;
+  }
+
+  /** Does the next piece of what there is to do. @returns whether there was anything. */
+  #step(): boolean {
+    const watch = this.#opening[0];
+    if (this.#gap !== undefined) this.#narrow(this.#gap);
+    else if (this.#warming.length > 0 && !this.#hub.isWarming) this.#sayWarm();
+    else if (watch === undefined || !this.#tellState(watch)) return false;
+    return true;
+  }
+
+  /** Has a watch told what it missed, and then made live. */
+  #join(watch: Watch): void {
+    const { told } = this.#hub;
+    const from = lastChangeOf(this.#hub.registry, watch.scope) > watch.position ? Math.min(watch.position, told) : told;
+    this.#joining.push(watch);
+    this.#gap ??= { from, told };
+    this.#gap.from = Math.min(this.#gap.from, from);
+  }
+
+  #beginAnew(watch: Watch, reason: ResetEvent['reason']): void {
+    watch.phase = 'opening';
+    watch.reset = reason;
+    this.#opening.push(watch);
+  }
+
+  /** Tells some of what was missed. */
+  #narrow(gap: { from: number; readonly told: number }): void {
+    const { registry, durable } = this.#hub;
+    const { history } = registry;
+    if (gap.from < history.since) this.#skip(gap, history.since);
+    let index = history.indexAfter(gap.from);
+    for (let looks = 0; looks < LOOKS_PER_STEP; looks += 1) {
+      const change = history.at(index);
+      if (change === undefined || change.revision > durable) {
+        this.#admit(durable);
+        return;
+      }
+      if (!this.#tellMissed(change)) return;
+      gap.from = change.revision;
+      index += 1;
+    }
+  }
+
+  /** What is before `since` is not held any more: who may have missed something of that begins anew. */
+  #skip(gap: { from: number; readonly told: number }, since: number): void {
+    gap.from = since;
+    for (const watch of this.#watches.values()) {
+      if (watch.phase === 'opening') continue;
+      const seen = watch.phase === 'live' ? Math.max(watch.position, gap.told) : watch.position;
+      if (seen < since && lastChangeOf(this.#hub.registry, watch.scope) > seen) this.#beginAnew(watch, 'compacted');
+    }
+  }
+
+  /** @returns whether all who see the change were told. */
+  #tellMissed(change: Change): boolean {
+    this.#scopes ??= new Scopes(this.#watches.values());
+    for (const watches of this.#scopes.of(change.key)) {
+      for (const watch of watches) {
+        if (watch.phase === 'opening' || change.revision <= watch.position) continue;
+        if (!this.#outlet.isOpen) return false;
+        this.#outlet.addEvents(openChange(watch.number) + this.#hub.texts.of(change));
+        watch.position = change.revision;
+      }
+    }
+    return true;
+  }
+
+  /** Nothing up to `revision` is left to tell: the watches that waited for that are live. */
+  #admit(revision: number): void {
+    while (this.#outlet.isOpen) {
+      const watch = this.#joining.shift();
+      if (watch === undefined) {
+        this.#gap = undefined;
+        return;
+      }
+      watch.position = Math.max(watch.position, revision);
+      if (watch.phase === 'resuming') this.#saySynced(watch);
+      if (watch.phase === 'resuming' || watch.phase === 'following') watch.phase = 'live';
+    }
+  }
+
+  /** Tells a piece of the state of a watch. @returns whether it may be told now. */
+  #tellState(watch: Watch): boolean {
+    this.#state ??= takeState(this.#hub.registry, watch);
+    if (this.isWaiting) return false;
+    const { revision, lines } = this.#state;
+    const line = lines.next();
+    if (!line.done) {
+      this.#outlet.addEvents(line.value);
+      return true;
+    }
+    this.#opening.shift();
+    this.#state = undefined;
+    // Nothing of what is not durable yet is of this scope: else it would be shown.
+    watch.position = Math.min(revision, this.#hub.durable);
+    watch.phase = 'following';
+    watch.reset = undefined;
+    this.#saySynced(watch);
+    this.#join(watch);
+    return true;
+  }
+
+  #saySynced(watch: Watch): void {
+    const { epoch, isWarming } = this.#hub;
+    this.#outlet.addEvents(encodeSynced(watch.number, epoch, watch.position, isWarming));
+    watch.wasWarming = isWarming;
+    if (isWarming) this.#warming.push(watch);
+  }
+
+  #sayWarm(): void {
+    const watch = this.#warming.pop();
+    // One that begins anew is about to be told `synced` anyway.
+    if (watch?.phase !== 'live' || !watch.wasWarming) return;
+    watch.position = Math.max(watch.position, this.#hub.told);
+    this.#saySynced(watch);
+  }
+}

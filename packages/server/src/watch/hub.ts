@@ -1,0 +1,246 @@
+import { RegistryError } from '@reg/protocol';
+import type { Change } from '../change.js';
+import type { RegistryClock } from '../clock.js';
+import type { Registry } from '../registry/registry.js';
+import { ChangeTexts, openChange } from './events.js';
+import type { Feed } from './feed.js';
+import { Scopes } from './scopes.js';
+import type { Watch } from './watch.js';
+
+/** What the hub has to know of the log. */
+export interface Order {
+  readonly epoch: string;
+  readonly durable: number;
+}
+
+/** How long changes are told, and connections written, before others have their turn, in ms. */
+const TURN_MS = 5;
+/** So many places of the queue are left behind before it is made anew. */
+const MAX_WRITTEN = 10_000;
+/** So many addresses of watchers are named at most. */
+const MAX_PEERS = 20;
+
+/**
+ * Tells changes to who watches. It is handed every change that was applied, in order, and when it is durable hands it
+ * on to the watches of that service, and to no other. What a turn has to tell a connection is written at once.
+ */
+export class Hub {
+  readonly registry: Registry;
+  readonly clock: RegistryClock;
+  readonly texts = new ChangeTexts();
+  readonly #order: Order;
+  readonly #maxWatches: number;
+  readonly #scopes = new Scopes();
+  /** How many watches each connection has, of those that have any. */
+  readonly #feeds = new Map<Feed, number>();
+  #watches = 0;
+  /** Applied, and not handed on. */
+  #untold: Change[] = [];
+  #told = 0;
+  /** Connections that were told something and are to be written, from `#written` on. */
+  #queue: Feed[] = [];
+  #written = 0;
+  #isScheduled = false;
+  #warmUntil = 0;
+
+  constructor(registry: Registry, order: Order, clock: RegistryClock, maxWatches: number) {
+    this.registry = registry;
+    this.clock = clock;
+    this.#order = order;
+    this.#maxWatches = maxWatches;
+  }
+
+  /** Every change up to this revision was handed on. */
+  get told(): number {
+    return this.#told;
+  }
+
+  get epoch(): string {
+    return this.#order.epoch;
+  }
+
+  get durable(): number {
+    return this.#order.durable;
+  }
+
+  /** Whether what is absent may still be on its way back. */
+  get isWarming(): boolean {
+    return this.clock.now() < this.#warmUntil;
+  }
+
+  /** How many watches there are. */
+  get watches(): number {
+    return this.#watches;
+  }
+
+  /** How many connections leave what they watch unread. */
+  get behind(): number {
+    let behind = 0;
+    for (const feed of this.#feeds.keys()) if (feed.isBehind) behind += 1;
+    return behind;
+  }
+
+  /** How many watches see a service, and the addresses of some of their connections. */
+  watchersOf(service: string): { readonly count: number; readonly peers: readonly string[] } {
+    const peers = new Set<string>();
+    let count = 0;
+    for (const watches of this.#scopes.of(service)) {
+      count += watches.size;
+      for (const { feed } of watches) {
+        if (peers.size === MAX_PEERS) break;
+        peers.add(feed.peer);
+      }
+    }
+    return { count, peers: [...peers] };
+  }
+
+  /** How many watches that acknowledge see a service, and how many of them have seen it up to the revision. */
+  acknowledgementsOf(service: string, revision: number): { readonly watches: number; readonly acknowledged: number } {
+    let watches = 0;
+    let acknowledged = 0;
+    for (const found of this.#scopes.of(service)) {
+      for (const watch of found) {
+        if (!watch.acknowledges) continue;
+        watches += 1;
+        if (watch.acknowledged >= revision) acknowledged += 1;
+      }
+    }
+    return { watches, acknowledged };
+  }
+
+  /**
+   * The log is open: from now on there are watches.
+   *
+   * @param warmUntil registry time.
+   */
+  start(warmUntil: number): void {
+    this.#warmUntil = warmUntil;
+    this.#untold = this.#untold.filter(({ revision }) => revision > this.durable);
+    this.#told = this.durable;
+  }
+
+  /** @throws {RegistryError} `too_many_watches` */
+  add(watch: Watch): void {
+    if (this.#watches >= this.#maxWatches) {
+      throw new RegistryError('too_many_watches', `the daemon takes no more than ${this.#maxWatches} watches`);
+    }
+    this.#scopes.add(watch);
+    this.#watches += 1;
+    this.#feeds.set(watch.feed, (this.#feeds.get(watch.feed) ?? 0) + 1);
+  }
+
+  remove(watch: Watch): void {
+    this.#scopes.remove(watch);
+    this.#watches -= 1;
+    const left = (this.#feeds.get(watch.feed) ?? 0) - 1;
+    if (left > 0) this.#feeds.set(watch.feed, left);
+    else this.#feeds.delete(watch.feed);
+  }
+
+  /** Takes a change that was applied. Where the log makes it durable at once it is told at the end of the turn. */
+  take(change: Change): void {
+    this.#untold.push(change);
+    if (change.revision <= this.durable) this.#schedule();
+  }
+
+  /** Tells what has become durable. */
+  flush(): void {
+    if (!this.#isScheduled) this.#turn();
+  }
+
+  /** What is not durable is undone. */
+  rollBack(): void {
+    this.#untold = this.#untold.filter(({ revision }) => revision <= this.durable);
+    for (const feed of this.#feeds.keys()) feed.rollBack();
+  }
+
+  /** To be called once a second. */
+  tick(): void {
+    const isWarm = this.#warmUntil > 0 && !this.isWarming;
+    if (isWarm) this.#warmUntil = 0;
+    for (const feed of this.#feeds.keys()) {
+      feed.tick();
+      if (isWarm) this.queue(feed);
+    }
+    if (this.#queue.length > 0) this.#schedule();
+  }
+
+  /** Has a connection written in this turn, or the next. */
+  queue(feed: Feed): void {
+    if (feed.isQueued) return;
+    feed.isQueued = true;
+    this.#queue.push(feed);
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    const isTold = this.#tellDurable();
+    const isWritten = this.#writeQueued();
+    if (!isTold || !isWritten) this.#schedule();
+  }
+
+  /** @returns whether everything that is durable was told. */
+  #tellDurable(): boolean {
+    const { durable } = this;
+    const end = this.clock.now() + TURN_MS;
+    let count = 0;
+    for (const change of this.#untold) {
+      if (change.revision > durable) break;
+      count += 1;
+      this.#told = change.revision;
+      if (this.#tell(change) && this.clock.now() >= end) break;
+    }
+    this.#untold.splice(0, count);
+    const isTold = this.#untold[0] === undefined || this.#untold[0].revision > durable;
+    if (isTold) this.#told = durable;
+    return isTold;
+  }
+
+  /** @returns whether anybody sees it. */
+  #tell(change: Change): boolean {
+    const found = this.#scopes.of(change.key);
+    if (found.length === 0) return false;
+    const text = this.texts.of(change);
+    // Many connections have but one watch, so that many watches have the same number: they share a line.
+    let number = 0;
+    let line = '';
+    for (const watches of found) {
+      for (const watch of watches) {
+        if (watch.number !== number) {
+          number = watch.number;
+          line = openChange(number) + text;
+        }
+        if (watch.feed.tell(watch, change.revision, line)) this.queue(watch.feed);
+      }
+    }
+    return true;
+  }
+
+  /** @returns whether all were written. */
+  #writeQueued(): boolean {
+    const end = this.clock.now() + TURN_MS;
+    let feed = this.#queue[this.#written];
+    while (feed !== undefined) {
+      this.#written += 1;
+      feed.isQueued = false;
+      feed.write();
+      if (this.clock.now() >= end) break;
+      feed = this.#queue[this.#written];
+    }
+    // What comes meanwhile may keep it from ever being empty, so what is done is dropped all the same.
+    const isWritten = this.#written === this.#queue.length;
+    if (isWritten || this.#written >= MAX_WRITTEN) {
+      this.#queue = this.#queue.slice(this.#written);
+      this.#written = 0;
+    }
+    return isWritten;
+  }
+}
