@@ -4,10 +4,11 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { checkRequest, type Fields, isAbsent, type Request } from './checks.js';
+import { checkRequest, type Fields, isAbsent } from './checks.js';
 import { type ErrorCode, RegistryError } from './errors.js';
 import { type Limits, MAX_ID_BYTES } from './limits.js';
 import type { CommandType, RequestId } from './messages.js';
+import type { Request } from './requests.js';
 
 /** A request that could not be taken: the error, and the id that its reply has to carry. */
 export class RequestError extends RegistryError {

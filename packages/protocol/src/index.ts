@@ -1,16 +1,3 @@
-export type {
-  AckRequest,
-  AcksRequest,
-  DestroyRequest,
-  ExplainRequest,
-  QueryRequest,
-  RegisterRequest,
-  Request,
-  Scope,
-  Selector,
-  UnwatchRequest,
-  WatchRequest,
-} from './checks.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export {
   decodeRequest,
@@ -82,4 +69,17 @@ export {
   type WatchReply,
 } from './messages.js';
 export { checkName } from './names.js';
+export type {
+  AckRequest,
+  AcksRequest,
+  DestroyRequest,
+  ExplainRequest,
+  QueryRequest,
+  RegisterRequest,
+  Request,
+  Scope,
+  Selector,
+  UnwatchRequest,
+  WatchRequest,
+} from './requests.js';
 export { parseDecimal, parseLinger, parseTimeout, timeoutToMs } from './timeout.js';
