@@ -8,7 +8,7 @@ import type { Watcher } from './watcher.js';
 import { encodeLine } from './wire.js';
 
 /** What a daemon that has not answered yet is taken to promise, in ms; see `WatchReply.progress`. */
-const USUAL_PROGRESS = 10_000;
+const USUAL_PROGRESS = 5000;
 /** Nobody is asked more often for the sake of a daemon that promises more, in ms. */
 const MIN_PROGRESS = 1000;
 

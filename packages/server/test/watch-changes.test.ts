@@ -254,7 +254,7 @@ describe('progress', () => {
     log.commit();
     writer.send({ type: 'register', key: 'web', values: 1 });
     await settle();
-    daemon.clock.advance(10_000);
+    daemon.clock.advance(5000);
     const events = await watcher.events();
     expect(events.length).toBeGreaterThan(0);
     for (const event of events) expect(event).toEqual({ type: 'progress', revision: 1 });

@@ -10,7 +10,7 @@ test('a watch is answered, then tells what is there, and then that this is all',
   await watcher.ask({ type: 'register', key: 'web', instance: 'a', values: 'x:1', tags: ['t'], timeout: 'never' });
   await watcher.ask({ type: 'register', key: 'db', values: 'x:2' });
   const reply = await watcher.ask({ type: 'watch', key: 'web', id: 'mine' });
-  expect(reply).toEqual({ ok: true, id: 'mine', watch: 1, epoch: expect.any(String), progress: 10 });
+  expect(reply).toEqual({ ok: true, id: 'mine', watch: 1, epoch: expect.any(String), progress: 5 });
   const { services } = await watcher.ask({ type: 'query', key: 'web' });
   expect(await watcher.events()).toEqual([
     { type: 'state', watch: 1, services },

@@ -24,9 +24,9 @@ const TURN_MS = 5;
 /** How many changes of the history are looked at before the clock is. */
 const LOOKS_PER_STEP = 1000;
 /** A connection with a watch never hears nothing for so long, if it reads. */
-export const PROGRESS_SECONDS = 10;
+export const PROGRESS_SECONDS = 5;
 /** After so many seconds in which nothing was written there is a `progress`; looked at once a second. */
-const QUIET_SECONDS = 5;
+const QUIET_SECONDS = 3;
 
 /**
  * The watches of one connection, and how far they were told. While the peer reads, the hub hands it each change as

@@ -166,7 +166,7 @@ export class System {
       request: { type: 'watch', ...scope, ...(ack ? { ack } : {}), ...resume },
       take: (reply) => {
         const watch = Number(reply['watch']);
-        expect(reply).toEqual({ ok: true, watch, epoch: this.#epoch, progress: 10 });
+        expect(reply).toEqual({ ok: true, watch, epoch: this.#epoch, progress: 5 });
         expect(slot.views.has(watch), 'a number that is in use').toBe(false);
         const about = { scope, epoch: this.#epoch, history: this.#options.history };
         slot.views.set(watch, new View(this.model, about, beginning, from));
