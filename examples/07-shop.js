@@ -44,9 +44,9 @@ async function keepOrdering(orders) {
 start('orders');
 const [a, b] = ['a', 'b', 'c'].map((name) => start('payments', name));
 try {
-  const payments = client.discover('payments');
+  const payments = client.discover('payments', { cache: false });
   await arrival(payments, 3);
-  await arrival(client.discover('orders'), 1);
+  await arrival(client.discover('orders', { cache: false }), 1);
 
   await Promise.all([1, 2, 3, 4].map(() => keepOrdering(250)));
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { RegisterRequest, Selector } from '../src/checks.js';
+import type { RegisterRequest, Selector } from '../src/requests.js';
 import { decodeRequest, encodeRequest } from '../src/codec.js';
 import { DEFAULT_LIMITS, MAX_TIMEOUT } from '../src/limits.js';
 import { STATUSES, UNNAMED, UNOWNED } from '../src/messages.js';
