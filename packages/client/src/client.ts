@@ -23,7 +23,7 @@ import {
 import { checkIdentity, makeContent } from './content.js';
 import { Contracts, type InvalidEvent, type Services } from './contracts.js';
 import { checkDiscoverOptions, type DiscoverOptions, Discovery } from './discovery/discovery.js';
-import type { DrainOptions } from './drain.js';
+import { DRAIN_TIMEOUT, type DrainOptions } from './drain.js';
 import { ClosedError, captureTrace } from './errors.js';
 import { Heartbeats } from './heartbeats.js';
 import { Link } from './link.js';
@@ -179,11 +179,9 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /** Ends the unnamed instance of a service, a named one, or all. That nothing was there is no error. */
-  async destroy(key: string, options: DestroyOptions = {}): Promise<DestroyReply> {
+  destroy(key: string, options: DestroyOptions = {}): Promise<DestroyReply> {
     const { instance } = options;
-    const reply = await this.request('destruction', instance === undefined ? { key } : { key, instance }, options);
-    if (reply.removed > 0) this.#heartbeats.destroyed(key, instance ?? null);
-    return reply;
+    return this.request('destruction', instance === undefined ? { key } : { key, instance }, options);
   }
 
   async ping(options: RequestOptions = {}): Promise<void> {
@@ -205,8 +203,13 @@ export class Client extends EventEmitter<ClientEvents> {
     return this.request('explain', instance === null ? { key } : { key, instance }, options);
   }
 
-  /** Drains all that it has registered; see `Registration.drain`. Never rejects. */
+  /**
+   * Drains all that it has registered; see `Registration.drain`. Never rejects, whatever becomes of them.
+   *
+   * @throws {RegistryError} `bad_config`
+   */
   async drain(options: DrainOptions = {}): Promise<void> {
+    checkDelay(options.timeout ?? DRAIN_TIMEOUT, 'timeout');
     await Promise.allSettled([...this.#registrations].map((registration) => registration.drain(options)));
   }
 
@@ -243,14 +246,14 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#checkOpen();
     const { signal, timeout = this.#settings.requestTimeout } = options;
     checkSignal(signal);
-    const call = this.#link.call(type, encodeLine(type, message), {
-      timeout: checkDelay(timeout, 'timeout'),
-      keepsAlive: true,
-      repeatable: REPEATABLE[type],
-      bounded: true,
-      signal,
-      trace,
-    });
+    const line = encodeLine(type, message);
+    const waiting = { timeout: checkDelay(timeout, 'timeout'), keepsAlive: true, signal, trace };
+    const call = this.#link.call(
+      type,
+      line,
+      { ...waiting, repeatable: REPEATABLE[type], bounded: true },
+      { answered: () => this.#did(type, message) },
+    );
     return call.result;
   }
 
@@ -275,6 +278,13 @@ export class Client extends EventEmitter<ClientEvents> {
     await Promise.allSettled(ends);
     this.#link.end();
     this.#keepAlive?.cancel();
+  }
+
+  /** What this connection destroys no heartbeat names: also not where nobody waits for the reply any more. */
+  #did(type: CommandType, message: object): void {
+    if (type !== 'destruction' || !('key' in message) || typeof message.key !== 'string') return;
+    const instance = 'instance' in message && typeof message.instance === 'string' ? message.instance : null;
+    this.#heartbeats.destroyed(message.key, instance);
   }
 
   /** Replies come in order: when the last thing asked is answered, so is everything before it. */

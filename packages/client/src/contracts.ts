@@ -89,6 +89,8 @@ interface Parts {
 export class Contracts {
   readonly #services: ReadonlyMap<string, ServiceContract>;
   readonly #report: (invalid: InvalidEvent) => void;
+  /** Of events that were checked: as they came in. */
+  readonly #originals = new WeakMap<WatchEvent, WatchEvent>();
 
   /** @param report is told of what is left out. */
   constructor(services: Services, report: (invalid: InvalidEvent) => void) {
@@ -125,6 +127,18 @@ export class Contracts {
 
   /** An instance that does not fit any more is told as one that is gone. */
   event(event: WatchEvent): WatchEvent | Promise<WatchEvent> {
+    return then(this.#event(event), (checked) => {
+      if (checked !== event) this.#originals.set(checked, event);
+      return checked;
+    });
+  }
+
+  /** The event as the registry told it, the instances that do not fit included. */
+  original(checked: WatchEvent): WatchEvent {
+    return this.#originals.get(checked) ?? checked;
+  }
+
+  #event(event: WatchEvent): WatchEvent | Promise<WatchEvent> {
     if (event.type === 'state') return then(this.records(event.services), (services) => ({ ...event, services }));
     if (event.type !== 'change' || (event.change !== 'registered' && event.change !== 'updated')) return event;
     const { key, instance, generation } = event.service;

@@ -107,3 +107,17 @@ export function retrace<E extends Error>(error: E, trace: Trace): E {
   if (frames !== -1) error.stack = `${error.name}: ${error.message}${stack.slice(frames)}`;
   return error;
 }
+
+/**
+ * Does what may end in a caller's listener. What that throws is thrown all the same, but where nobody catches it, and
+ * after what is done next: a process that outlives the mistake of a listener keeps its connection and its heartbeats.
+ */
+export function detached(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}

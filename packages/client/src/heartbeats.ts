@@ -46,6 +46,10 @@ export class Heartbeats implements LinkUser {
   readonly #unwanted = new Set<string>();
   /** The one in flight. */
   #call: Call<'heartbeat'> | undefined;
+  /** How many have become held since it was made; the registry renews them as well, and counts them. */
+  #joined = 0;
+  /** How many more the connection held by the last reply than are counted here, such as what was released. */
+  #surplus = 0;
   /** When the next is to be made, by the monotonic clock. */
   #due = NEVER;
   #timer: Timer | undefined;
@@ -92,6 +96,7 @@ export class Heartbeats implements LinkUser {
   hold(member: Member, sentAt: number): void {
     if (!this.#members.has(member)) return;
     const delay = this.#held.size === 0 ? firstHeartbeatDelay : heartbeatDelay;
+    if (!this.#held.has(member)) this.#joined += 1;
     this.#held.add(member);
     const due = sentAt + delay(member.ttl, this.link.settings.random);
     if (due < this.#due) this.#arm(due);
@@ -107,7 +112,7 @@ export class Heartbeats implements LinkUser {
     if (this.link.open) this.#unwanted.add(line);
   }
 
-  /** This client has destroyed instances, which no heartbeat names: registering again tells whether they were its own. */
+  /** This client may have destroyed these, which no heartbeat names: registering again tells whether they were its own. */
   destroyed(key: string, instance: string | null): void {
     for (const member of this.#members) {
       if (member.key === key && (instance === EVERY_INSTANCE || member.instance === instance)) member.renew();
@@ -121,6 +126,7 @@ export class Heartbeats implements LinkUser {
   disconnected(): void {
     this.#held.clear();
     this.#unwanted.clear();
+    this.#surplus = 0;
     this.#arm(NEVER);
     // Another connection knows nothing of what this one held.
     if (this.#call) this.link.cancel(this.#call, new ClosedError());
@@ -151,6 +157,7 @@ export class Heartbeats implements LinkUser {
     const ttl = this.#shortest();
     const patience = heartbeatPatience(ttl, requestTimeout);
     const held = [...this.#held];
+    this.#joined = 0;
     this.#destroyUnwanted();
     const call = this.link.call('heartbeat', encodeLine('heartbeat', {}), {
       timeout: patience,
@@ -169,7 +176,12 @@ export class Heartbeats implements LinkUser {
     const { requestTimeout: timeout } = this.link.settings;
     for (const line of this.#unwanted) {
       this.#unwanted.delete(line);
-      this.link.call('destruction', line, { timeout }).result.catch(() => this.disown(line));
+      this.link.call('destruction', line, { timeout }).result.then(
+        ({ removed }) => {
+          this.#surplus -= removed;
+        },
+        () => this.disown(line),
+      );
     }
   }
 
@@ -179,8 +191,11 @@ export class Heartbeats implements LinkUser {
     const present = this.#over(call);
     const ended = matchEnded(held, reply.ended ?? []);
     const rest = held.filter((member) => !ended.has(member) && this.#members.has(member));
-    // It may hold more, such as what was released. Where it holds less, nobody has named what: it may be any of them.
-    if (reply.held >= held.length - ended.size) {
+    // Where it holds less than it did, nobody has named what is missing: it may be any of them.
+    const counted = held.length + this.#joined;
+    const isWhole = reply.held >= counted + this.#surplus - (reply.ended?.length ?? 0);
+    if (present) this.#surplus = Math.max(0, reply.held - (counted - ended.size));
+    if (isWhole) {
       for (const member of rest) member.renewed(call.sentAt ?? this.link.settings.clock.monotonic());
     } else if (present) {
       for (const member of rest) member.renew();

@@ -4,6 +4,7 @@
  */
 
 import type { Clock, Timer } from '@reg/protocol';
+import { detached } from './errors.js';
 import { blockedFor, lookInterval } from './schedule.js';
 
 /** Both by the monotonic clock. */
@@ -46,8 +47,9 @@ export class LoopWatch {
     const length = blockedFor(now - from, this.#ttl);
     this.#lookedAt = now;
     if (length === 0) return;
-    this.#last = { from, until: now, length };
-    this.#onBlock(this.#last);
+    const block = { from, until: now, length };
+    this.#last = block;
+    detached(() => this.#onBlock(block));
   }
 
   /** The last block, if that went on at a moment by the monotonic clock. */

@@ -10,7 +10,15 @@
 
 import type { CommandType, Endpoint, Event, Timer } from '@reg/protocol';
 import { Connection, type ConnectionHandler } from './connection.js';
-import { type AbortError, ClosedError, ConnectionError, QueueFullError, ReplyError, TimeoutError } from './errors.js';
+import {
+  type AbortError,
+  ClosedError,
+  ConnectionError,
+  detached,
+  QueueFullError,
+  ReplyError,
+  TimeoutError,
+} from './errors.js';
 import type { Settings } from './options.js';
 import { Call, type CallOptions, type ReplyListener, Requests } from './requests.js';
 import { dialDelay, forbearance } from './schedule.js';
@@ -38,11 +46,13 @@ export interface LinkUser {
 }
 
 type State =
-  | { readonly name: 'idle' | 'ended' }
+  /** `broken`: those who need to know are being told. What they ask for then is seen to when all know. */
+  | { readonly name: 'idle' | 'broken' | 'ended' }
   | { readonly name: 'waiting'; readonly timer: Timer }
   | { readonly name: 'dialling' | 'open'; readonly connection: Connection };
 
 const IDLE: State = { name: 'idle' };
+const BROKEN: State = { name: 'broken' };
 const ENDED: State = { name: 'ended' };
 
 /** By how much Node's timers may be early, in ms, by the clock that they are compared with. */
@@ -139,9 +149,9 @@ export class Link {
   /** What is asked from now on is the last: a daemon that is not there now is not waited for. */
   hurry(): void {
     this.#isLast = true;
+    this.#failures = 0;
     if (this.#state.name !== 'waiting') return;
     this.#abandon(IDLE);
-    this.#failures = 0;
     this.#dial();
   }
 
@@ -231,9 +241,7 @@ export class Link {
         if (error) connection.close(error);
         else this.#failures = 0;
       },
-      told: (event) => {
-        for (const user of this.#users) user.event?.(event);
-      },
+      told: (event) => this.#tell((user) => user.event?.(event)),
       drained: () => this.#flush(),
       closed: (error) => {
         // Otherwise it was abandoned.
@@ -256,7 +264,7 @@ export class Link {
     this.#state = { name: 'open', connection: this.#state.connection };
     this.#session += 1;
     this.#flushSoon();
-    for (const user of this.#users) user.connected();
+    this.#tell((user) => user.connected());
     this.#owner.opened(this.#endpoint);
   }
 
@@ -264,19 +272,20 @@ export class Link {
     const wasOpen = this.#state.name === 'open';
     const endpoint = this.#endpoint;
     this.#heardAt = this.heardAt;
-    this.#state = IDLE;
+    this.#state = BROKEN;
     this.#at += 1;
     this.#lastError = error;
-    if (wasOpen) for (const user of this.#users) user.disconnected();
+    if (wasOpen) this.#tell((user) => user.disconnected());
     if (error instanceof ReplyError) this.#requests.failOldest(error);
     this.#requests.disconnected(() => ConnectionError.lost(endpoint, error));
+    this.#state = IDLE;
     const delay = this.#waitToDial(wasOpen);
     if (delay === undefined && !this.#reconnect) {
       this.#giveUp(() =>
         wasOpen ? ConnectionError.lost(endpoint, error) : ConnectionError.failed(this.#endpoints, error),
       );
     }
-    if (!wasOpen && delay !== undefined) for (const user of this.#users) user.unreachable?.();
+    if (!wasOpen && delay !== undefined) this.#tell((user) => user.unreachable?.());
     if (wasOpen) this.#owner.closed(error);
     else if (delay !== undefined) this.#owner.retrying(error, delay, endpoint);
   }
@@ -287,9 +296,10 @@ export class Link {
     const reconnect = this.#reconnect;
     const { length } = this.#endpoints;
     if (!this.#wanted()) return undefined;
-    if (this.#isLast && wasOpen) this.#failures = 0;
+    // A connection that breaks while the last is asked is made anew, once: who hangs up at once would again.
+    const isRenewed = this.#isLast && wasOpen && this.#failures === 0;
     // Without `reconnect` one look at each endpoint is all.
-    else if (!reconnect && (wasOpen || this.#failures + 1 >= length)) return undefined;
+    if (!reconnect && !isRenewed && (wasOpen || this.#failures + 1 >= length)) return undefined;
     const delay = reconnect ? dialDelay(this.#failures, length, reconnect, random) : 0;
     this.#failures += 1;
     const timer = clock.after(delay, () => {
@@ -307,7 +317,11 @@ export class Link {
   #giveUp(makeError: () => ConnectionError): void {
     this.#failures = 0;
     this.#requests.failWaiting(makeError);
-    for (const user of this.#users) user.gaveUp(makeError);
+    this.#tell((user) => user.gaveUp(makeError));
+  }
+
+  #tell(what: (user: LinkUser) => void): void {
+    for (const user of this.#users) detached(() => what(user));
   }
 
   /** Node keeps a process for as long as a dial takes, whoever wants it: it must not go on for nobody. */

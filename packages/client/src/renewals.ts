@@ -235,9 +235,10 @@ export class Renewals implements Member {
   }
 
   #confirmed(reply: RegisterReply, content: Content, call: Call<'register'>): void {
+    // First: while this is in flight it is known that its reply may save it, and a listener may close it.
+    this.#heartbeats.look();
     this.#inFlight = undefined;
     if (this.#ended) return;
-    this.#heartbeats.look();
     const before = this.#confirmedAt;
     const sentAt = call.sentAt ?? this.#madeAt;
     this.#exposed = true;

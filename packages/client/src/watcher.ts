@@ -98,7 +98,8 @@ export class Watcher {
 
   /** The reader has heeded an event, and all before it. */
   seen(event: WatchEvent): void {
-    if (this.#ack) this.#acks.seen(event);
+    // Who drains waits for those too who never called it, because it is not what they were said to find.
+    if (this.#ack) this.#acks.seen(this.#watches.contracts?.original(event) ?? event);
   }
 
   /** Lets the registry tell nothing until `resume`, for a reader who is slow. */

@@ -1,6 +1,6 @@
 import type { Event, RequestOf, Timer, WatchReply } from '@reg/protocol';
 import type { Contracts } from './contracts.js';
-import { ClosedError, type ConnectionError } from './errors.js';
+import { ClosedError, type ConnectionError, detached } from './errors.js';
 import type { Link, LinkUser } from './link.js';
 import type { Call } from './requests.js';
 import { afterReading } from './wait.js';
@@ -77,7 +77,8 @@ export class Watches implements LinkUser {
 
   unwatch(number: number): void {
     this.#numbers.delete(number);
-    this.send('unwatch', { watch: number });
+    // Where the connection has just broken, it is over without a word.
+    if (this.link.open) this.send('unwatch', { watch: number });
   }
 
   /** Tells the daemon something about a watch of this connection: with the connection it is over. */
@@ -100,15 +101,15 @@ export class Watches implements LinkUser {
     this.#numbers.clear();
     // On the next connection the numbers mean others.
     for (const call of this.#sends) this.link.cancel(call, new ClosedError());
-    for (const watcher of this.#watchers) watcher.disconnected();
+    this.#tell((watcher) => watcher.disconnected());
   }
 
   unreachable(): void {
-    for (const watcher of this.#watchers) watcher.failed(this.link.overdueError(0), true);
+    this.#tell((watcher) => watcher.failed(this.link.overdueError(0), true));
   }
 
   gaveUp(makeError: () => ConnectionError): void {
-    for (const watcher of this.#watchers) watcher.failed(makeError(), false);
+    this.#tell((watcher) => watcher.failed(makeError(), false));
   }
 
   event(event: Event): void {
@@ -119,6 +120,10 @@ export class Watches implements LinkUser {
     }
     const { watch, ...told } = event;
     this.#numbers.get(watch)?.told(told);
+  }
+
+  #tell(what: (watcher: Watcher) => void): void {
+    for (const watcher of this.#watchers) detached(() => what(watcher));
   }
 
   /** Looks again when the daemon could have been silent for too long. */
@@ -139,7 +144,7 @@ export class Watches implements LinkUser {
 
   #ask(): void {
     this.#silent = true;
-    for (const watcher of this.#watchers) watcher.heard();
+    this.#tell((watcher) => watcher.heard());
     // A daemon that says nothing else meanwhile either is dead: the link then drops the connection.
     const timeout = this.#progress / 2;
     const ping = this.link.call('ping', encodeLine('ping', {}), { timeout, patience: timeout });
@@ -151,6 +156,6 @@ export class Watches implements LinkUser {
     if (!this.#silent) return;
     this.#silent = false;
     this.#listen();
-    for (const watcher of this.#watchers) watcher.heard();
+    this.#tell((watcher) => watcher.heard());
   }
 }

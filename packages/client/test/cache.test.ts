@@ -1,10 +1,15 @@
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Client, Discovery } from '../src/index.js';
 import { later, outcome, settle } from './fake-daemon.js';
 import { record, WatchedDaemon } from './fake-watches.js';
+
+vi.mock('node:os', async (importOriginal) => {
+  const os = await importOriginal<typeof import('node:os')>();
+  return { ...os, homedir: vi.fn(os.homedir) };
+});
 
 let base: string;
 let cache: string;
@@ -243,6 +248,29 @@ describe('a process that starts while the registry is down', () => {
     expect(await outcome(ready)).toBe('connect_failed');
     expect(payments.source).toBe('none');
   });
+});
+
+test.each([
+  [
+    'is unknown',
+    () => {
+      throw new Error('uv_os_homedir returned ENOENT');
+    },
+  ],
+  ['is said to be nothing', () => ''],
+])('a user whose home %s has no file, and the discovery works', async (_, home) => {
+  vi.stubEnv('XDG_CACHE_HOME', '');
+  vi.mocked(homedir).mockImplementation(home);
+  const { daemon, client, payments, errors } = start('up', { cache: undefined });
+  await settle();
+  daemon.tellState([record('a')]);
+  await daemon.pass(2000, 100);
+  await client.close();
+  expect(names(payments)).toEqual(['a']);
+  expect(errors).toEqual([]);
+  expect(await readdir('.')).not.toContain('.cache');
+  vi.mocked(homedir).mockRestore();
+  vi.unstubAllEnvs();
 });
 
 test('a folder that cannot be written is told once, and the discovery works', async () => {

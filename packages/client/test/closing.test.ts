@@ -236,6 +236,17 @@ describe('a client', () => {
     expect(registry.instances.size).toBe(0);
   });
 
+  test('does not dial over and over where something accepts and hangs up', async () => {
+    const { daemon, client } = started();
+    await client.register('a', 1);
+    daemon.script = (_, over) => void over.close();
+    const closed = client.close();
+    await daemon.pass(100, 1);
+    expect(await outcome(closed)).toBe('ok');
+    expect(daemon.dials).toBe(2);
+    expect(daemon.clock.timers).toBe(0);
+  });
+
   test('closes within requestTimeout although nobody answers the dial', async () => {
     const { daemon, client } = started({ requestTimeout: 1000 });
     await client.register('a', 1);

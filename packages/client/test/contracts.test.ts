@@ -201,6 +201,18 @@ describe('what is read', () => {
     expect(invalid).toHaveLength(2);
     await client.close();
   });
+
+  test('who drains does not wait for those who left it out', async () => {
+    const { daemon, client } = setup();
+    client.discover('payments', { cache: false });
+    await settle();
+    daemon.tellState([{ ...bad, status: 'draining' }]);
+    await settle();
+    daemon.tellChange(101, { ...bad, status: 'draining' }, 'updated');
+    await settle();
+    expect(daemon.requestsOf('ack').map(({ revision }) => revision)).toEqual([100, 101]);
+    await client.close();
+  });
 });
 
 test('an address is what was registered, whatever the validator makes of it', async () => {

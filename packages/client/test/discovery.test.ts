@@ -295,6 +295,31 @@ describe('the end', () => {
     expect(await outcome(payments.ready())).toBe('closed');
   });
 
+  test('does not make a stale answer younger', async () => {
+    const { daemon, payments } = discover();
+    await settle();
+    daemon.tellState([record('a')]);
+    await settle();
+    daemon.last.close();
+    daemon.refusals.push(...Array.from({ length: 100 }, () => 'too_many_watches'));
+    await daemon.pass(60_000, 500);
+    expect(payments).toMatchObject({ source: 'stale', age: 60_000 });
+    payments.close();
+    expect(payments).toMatchObject({ source: 'stale', age: 60_000 });
+  });
+
+  test('of a discovery that another hears of when the connection breaks leaves no trace on the next', async () => {
+    const { daemon, client, payments } = discover();
+    const orders = client.discover('orders', { cache: false });
+    await settle();
+    for (const watch of [1, 2]) daemon.tellState([], {}, watch);
+    await settle();
+    payments.on('source', () => orders.close());
+    daemon.last.close();
+    await daemon.pass(50);
+    expect(daemon.last.requests).toMatchObject([{ type: 'watch', key: 'payments' }]);
+  });
+
   test('of the client ends those who wait', async () => {
     const { client, payments } = discover();
     const ready = later(payments.ready());

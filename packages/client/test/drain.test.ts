@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { handleSignals } from '../src/index.js';
 import { FakeDaemon, FakeRegistry, type Fields, later, outcome, settle } from './fake-daemon.js';
 
@@ -84,7 +84,7 @@ describe('drain', () => {
 });
 
 describe('handleSignals', () => {
-  async function listening() {
+  async function listening(options = {}) {
     const daemon = new FakeDaemon();
     const registry = new FakeRegistry();
     daemon.script = registry.script;
@@ -92,7 +92,7 @@ describe('handleSignals', () => {
     await client.register('a', 1);
     await client.register('b', 1);
     const ended: string[] = [];
-    const undo = handleSignals(client, { signals: ['SIGUSR2'], exit: (signal) => ended.push(signal) });
+    const undo = handleSignals(client, { signals: ['SIGUSR2'], exit: (signal) => ended.push(signal), ...options });
     onTestFinished(undo);
     return { daemon, registry, client, ended, undo };
   }
@@ -111,6 +111,39 @@ describe('handleSignals', () => {
     await listening();
     process.emit('SIGUSR2', 'SIGUSR2');
     expect(process.listenerCount('SIGUSR2')).toBe(0);
+  });
+
+  test('leaves the end to others who listen, also where they listen once', async () => {
+    const { daemon } = await listening({ exit: undefined });
+    let heard = 0;
+    process.once('SIGUSR2', () => {
+      heard += 1;
+    });
+    const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
+    onTestFinished(() => kill.mockRestore());
+    process.emit('SIGUSR2', 'SIGUSR2');
+    await daemon.pass(100);
+    expect(heard).toBe(1);
+    expect(kill).not.toHaveBeenCalled();
+  });
+
+  test('of several clients raise the signal again when the last of them has left', async () => {
+    const first = await listening({ exit: undefined });
+    const second = await listening({ exit: undefined });
+    const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
+    onTestFinished(() => kill.mockRestore());
+    second.daemon.script = () => undefined;
+    process.emit('SIGUSR2', 'SIGUSR2');
+    await first.daemon.pass(100);
+    expect(first.registry.instances.size).toBe(0);
+    expect(kill).not.toHaveBeenCalled();
+    await second.daemon.pass(20_000);
+    expect(kill.mock.calls).toEqual([[process.pid, 'SIGUSR2']]);
+  });
+
+  test('refuses a timeout that is none at once, and not when the process has to end', async () => {
+    const { client } = await listening();
+    expect(() => handleSignals(client, { timeout: 0 })).toThrow(expect.objectContaining({ code: 'bad_config' }));
   });
 
   test('can be undone', async () => {

@@ -30,6 +30,23 @@ test.each([
   expect(() => connect(endpoints)).toThrow(expect.objectContaining({ code: 'bad_endpoint' }));
 });
 
+test('who closes while one of them is dialled in vain tries the others, too', async () => {
+  const { daemon, registry, client } = started('a.test:1,b.test:2');
+  await client.register('s', 1, { linger: null });
+  daemon.mode = 'refusing';
+  daemon.last.close();
+  await daemon.pass(2000);
+  daemon.mode = 'silent';
+  const refused = daemon.dials;
+  while (daemon.dials === refused) await daemon.pass(50);
+  const closed = client.close();
+  daemon.mode = 'up';
+  await daemon.pass(3000);
+  expect(await outcome(closed)).toBe('ok');
+  expect(new Set(daemon.dialled.slice(refused)).size).toBe(2);
+  expect(registry.instances.size).toBe(0);
+});
+
 test('the first is preferred, and kept while it works', async () => {
   const { client } = started();
   const connected: string[] = [];

@@ -260,6 +260,35 @@ describe('heartbeats', () => {
     expect(heartbeats(daemon).length).toBeGreaterThan(8);
   });
 
+  test('find what nobody has named also where the connection holds what was released', async () => {
+    const { daemon, registry, client } = started();
+    const registration = await client.register('s', 1, { ttl: 3, instance: 'x' });
+    const released = await client.register('s', 1, { ttl: 3, instance: 'y' });
+    await released.release();
+    await daemon.pass(1000);
+    registry.end('s/x', 'expired', true);
+    await daemon.pass(2000);
+    expect(registry.instances.get('s/x')?.generation).toBe(registration.generation);
+    expect(registration.generation).toBeGreaterThan(3);
+    const sent = registers(daemon).length;
+    await daemon.pass(20_000);
+    expect(registers(daemon)).toHaveLength(sent);
+  });
+
+  test('register nothing again while others come and go', async () => {
+    const { daemon, client } = started();
+    for (let round = 0; round < 20; round += 1) {
+      await client.register('s', 1, { ttl: 3, instance: `${round}` });
+      const given = later(client.register('s', 1, { ttl: 3, instance: `${round} goes` }));
+      if (round % 5 === 0) await (await given).release();
+      await daemon.pass(290);
+      const other = await given;
+      if (round % 5 !== 0) await other.close();
+    }
+    expect(heartbeats(daemon).length).toBeGreaterThan(4);
+    expect(registers(daemon)).toHaveLength(44);
+  });
+
   test('end with the last registration', async () => {
     const { daemon, client } = started();
     const registration = await client.register('s', 1);

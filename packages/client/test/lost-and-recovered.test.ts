@@ -1,6 +1,6 @@
 import type { Clock } from '@reg/protocol';
-import { describe, expect, test } from 'vitest';
-import { FakeDaemon, FakeRegistry, later, outcome } from './fake-daemon.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { FakeDaemon, FakeRegistry, later, outcome, settle } from './fake-daemon.js';
 
 /** A registration with a ttl of 3 s, and all that it tells, with when in ms since it was registered. */
 async function registered(ttl: number | 'never' = 3) {
@@ -105,7 +105,7 @@ async function skewed() {
   client.on('lag', ({ blockedFor }) => told.push(`lag ${blockedFor}`));
   const registration = await client.register('s', 1, { ttl: 3 });
   registration.on('lost', ({ reason }) => told.push(reason));
-  return { daemon, client, told, standStill };
+  return { daemon, client, registration, told, standStill };
 }
 
 test('blocked is told by whatever the client is asked next, before any timer', async () => {
@@ -126,6 +126,91 @@ test('a process that stood still is not lost while a reply that came meanwhile m
   await daemon.pass(50);
   expect(told).toEqual(['lag 2650']);
 });
+
+test('a process that stood still has lost nothing that the reply which tells so has saved', async () => {
+  const { daemon, registration, told, standStill } = await skewed();
+  daemon.script = () => undefined;
+  await daemon.pass(300);
+  later(registration.update(2));
+  await daemon.pass(50);
+  standStill(2750);
+  daemon.last.reply({ result: 'updated', revision: 2, generation: 1, registered: 1 });
+  await settle();
+  expect(told).toEqual(['lag 2550']);
+});
+
+test('a registration that a listener closes when the process stood still is destroyed, and stays closed', async () => {
+  const { daemon, client, standStill } = await skewed();
+  const { script } = daemon;
+  const answers: (() => void)[] = [];
+  daemon.script = (request, over) => {
+    const answer = script(request, over);
+    if (typeof answer === 'object') answers.push(() => over.reply(answer));
+    return undefined;
+  };
+  const registration = await client.register('s', 1, { instance: 'x', background: true });
+  await settle();
+  client.once('lag', () => later(registration.close()));
+  standStill(2000);
+  daemon.script = script;
+  for (const answer of answers) answer();
+  await settle();
+  expect(registration.state).toBe('closed');
+  expect(daemon.words().at(-1)).toBe('destruction s x');
+});
+
+test('a listener of lag that throws ends no heartbeats', async () => {
+  const { daemon, registry, client, registration } = await registered();
+  const thrown = takeUncaught();
+  client.on('lag', () => {
+    throw new Error('a mistake');
+  });
+  daemon.clock.stall(2000);
+  await settle();
+  expect(thrown).toEqual([expect.objectContaining({ message: 'a mistake' })]);
+  registry.forget();
+  await daemon.pass(3000);
+  expect(registration.state).toBe('registered');
+  expect(registry.instances.size).toBe(1);
+});
+
+test('a listener of a discovery that throws when the connection breaks ends no registration, and no other discovery', async () => {
+  const { daemon, registry, client, told } = await registered();
+  let watch = 0;
+  daemon.script = (request, over) => {
+    if (request['type'] !== 'watch') return registry.script(request, over);
+    watch += 1;
+    over.reply({ watch, epoch: 'e', progress: 10 });
+    over.raw(`${JSON.stringify({ type: 'synced', watch, epoch: 'e', revision: 1 })}\r\n`);
+    return undefined;
+  };
+  const discovery = client.discover('s', { cache: false });
+  client.discover('t', { cache: false });
+  await discovery.ready();
+  discovery.once('source', () => {
+    throw new Error('a mistake');
+  });
+  const thrown = takeUncaught();
+  daemon.last.close();
+  await daemon.pass(10_000);
+  expect(thrown).toHaveLength(1);
+  expect(told).toEqual([]);
+  expect(daemon.last.requests.filter(({ type }) => type === 'watch')).toMatchObject([{ key: 's' }, { key: 't' }]);
+  expect(daemon.dials).toBe(2);
+});
+
+/** What nobody catches, until the test is over. */
+function takeUncaught(): unknown[] {
+  const thrown: unknown[] = [];
+  const others = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => thrown.push(error));
+  onTestFinished(() => {
+    process.removeAllListeners('uncaughtException');
+    for (const other of others) process.on('uncaughtException', other);
+  });
+  return thrown;
+}
 
 test('a short pause is no lag', async () => {
   const { daemon, client, told } = await registered();
@@ -220,6 +305,26 @@ test.each(['x', '*'])('destroyed: what the same client ended as %s is told at on
   await daemon.pass(1);
   expect(told).toMatchObject([{ lost: 'destroyed' }]);
   expect([registration.state, other.state]).toEqual(['closed', 'registered']);
+});
+
+test('destroyed: also where nobody waited for the reply, and the connection holds what was released', async () => {
+  const { daemon, registry, client, told, registration } = await registered();
+  const released = await client.register('t', 1, { ttl: 3 });
+  await released.release();
+  const answers: (() => void)[] = [];
+  daemon.script = (request, over) => {
+    const answer = registry.script(request, over);
+    if (request['type'] !== 'destruction') return answer;
+    if (typeof answer === 'object') answers.push(() => over.reply(answer));
+    return undefined;
+  };
+  const given = later(client.request('destruction', { key: 's', instance: 'x' }, { timeout: 100 }));
+  await daemon.pass(150);
+  expect(await outcome(given)).toBe('timed_out');
+  for (const answer of answers) answer();
+  await daemon.pass(1);
+  expect(told).toMatchObject([{ lost: 'destroyed' }]);
+  expect(registration.state).toBe('closed');
 });
 
 test('refused: told once, tried again after a third of the ttl, recovered when it passes', async () => {

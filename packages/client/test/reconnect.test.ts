@@ -242,3 +242,21 @@ test('connect and disconnect are told, once per connection', async () => {
   await settle();
   expect(told).toEqual(['connect', 'disconnect: the daemon closed the connection', 'connect']);
 });
+
+test('what is asked while others are told that the connection broke goes over the one connection that follows', async () => {
+  const daemon = new FakeDaemon();
+  const client = daemon.client();
+  const payments = client.discover('payments', { cache: false });
+  await settle();
+  daemon.last.reply({ watch: 1, epoch: 'one', progress: 10 });
+  daemon.last.raw(`{"type":"synced","watch":1,"epoch":"one","revision":1}\r\n`);
+  await settle();
+  const asked: Promise<unknown>[] = [];
+  payments.on('source', () => asked.push(client.ping()));
+  daemon.last.close();
+  await daemon.pass(1000);
+  expect(daemon.dials).toBe(2);
+  expect(daemon.last.requests.map(({ type }) => type)).toEqual(['ping', 'watch']);
+  daemon.last.reply({});
+  await Promise.all(asked);
+});

@@ -153,14 +153,32 @@ test('an attempt that is given up while it waits loses nothing of the body', asy
     yield 'three';
   }
   const sendable = makeSendable(Readable.from(source()), 1000);
-  const [first, second] = [sendable.open(() => {}), sendable.open(() => {})];
-  if (!(first instanceof Readable) || !(second instanceof Readable)) throw new Error('not streams');
+  const first = sendable.open(() => {});
+  if (!(first instanceof Readable)) throw new Error('not a stream');
   const reading = first[Symbol.asyncIterator]();
   await reading.next();
   reading.next().catch(() => {});
-  first.destroy();
+  const second = sendable.open(() => {});
+  if (!(second instanceof Readable)) throw new Error('not a stream');
   const whole = second.toArray();
   await new Promise(setImmediate);
   give('two');
   expect(Buffer.concat(await whole).toString()).toBe('onetwothree');
+});
+
+test('an attempt that was answered too early takes nothing of the body away from the next', async () => {
+  const texts = Array.from({ length: 10 }, () => 'piece');
+  const sendable = makeSendable(Readable.from(pieces(...texts)), 10);
+  const first = sendable.open(() => {});
+  if (!(first instanceof Readable)) throw new Error('not a stream');
+  const reading = first[Symbol.asyncIterator]();
+  await reading.next();
+  expect(sendable.repeatable).toBe(true);
+  const second = sendable.open(() => {});
+  if (!(second instanceof Readable)) throw new Error('not a stream');
+  // As an instance does that goes on to read what it has refused.
+  await expect(async () => {
+    while (!(await reading.next()).done);
+  }).rejects.toThrow();
+  expect(Buffer.concat(await second.toArray()).toString()).toBe(texts.join(''));
 });

@@ -123,4 +123,29 @@ describe('closing', () => {
     expect(staying.requests).toEqual([]);
     expect(view.closed).toBe(true);
   });
+
+  test('and then, for it takes too long, by force, ends both', async () => {
+    const { dispatcher, leaving, get } = await setup();
+    const failed = expect(get()).rejects.toThrow();
+    await leaving.arrival();
+    const closing = dispatcher.close();
+    await dispatcher.destroy();
+    await failed;
+    await closing;
+  });
+
+  test('does not wait for a request whose caller has thrown when it began', async () => {
+    const { dispatcher, leaving, staying } = await setup();
+    const errors: unknown[] = [];
+    const handler = {
+      onRequestStart: () => {
+        throw new Error('not now');
+      },
+      onResponseError: (_: unknown, error: Error) => void errors.push(error),
+    };
+    dispatcher.dispatch({ origin: URL, path: '/', method: 'GET' }, handler);
+    expect(errors).toEqual([new Error('not now')]);
+    await dispatcher.close();
+    expect([...leaving.requests, ...staying.requests]).toEqual([]);
+  });
 });

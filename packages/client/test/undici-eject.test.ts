@@ -1,4 +1,4 @@
-import { request } from 'undici';
+import { request, upgrade } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { Health } from '../src/undici/health.js';
 import { dispatcherOf, HttpService } from './http-services.js';
@@ -148,4 +148,13 @@ test('an instance that cannot be reached is left alone too', async () => {
     expect(await body.text()).not.toBe('a');
   }
   expect(picks.filter((name) => name === 'a')).toHaveLength(3);
+});
+
+test('what the caller throws is no failure of the instance, whatever its error looks like', async () => {
+  const { visits, dispatcher } = await setup('ab', new Set());
+  for (let turn = 0; turn < 8; turn += 1) {
+    // undici throws an error of a socket where the answer to an upgrade is another than 101.
+    await expect(upgrade('http://payments/', { dispatcher })).rejects.toThrow('bad upgrade');
+  }
+  expect(new Set(await visits(4)).size).toBe(2);
 });

@@ -143,6 +143,18 @@ describe('an answer of a gateway', () => {
     expect(await text(await request(URL, { dispatcher }))).toBe('sound');
     await deserted;
   });
+
+  test('is waited for no longer than a second where its end does not come', async () => {
+    const stuck = await HttpService.start('stuck', (_, response) => void response.writeHead(503).write('and'));
+    const { dispatcher, view, clock } = dispatcherOf([stuck, await HttpService.start('sound')]);
+    expect(await text(await request(URL, { dispatcher }))).toBe('sound');
+    expect(view.inFlight).toEqual(['stuck']);
+    const closing = dispatcher.close();
+    clock.advance(1000);
+    await closing;
+    expect(view.inFlight).toEqual([]);
+    expect(clock.timers).toBe(0);
+  });
 });
 
 describe('an instance that hangs', () => {

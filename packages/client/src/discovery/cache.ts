@@ -28,10 +28,22 @@ const SOON = 1000;
 /** ms after which the file is written again without a change, since it says how old it is. */
 const REFRESH = 60_000;
 
-/** Where the files are unless the caller says so: the user's folder for what may be lost. */
-export function defaultFolder(): string {
+/** Where the files are unless the caller says so: the user's folder for what may be lost, if the user has one. */
+export function defaultFolder(): string | undefined {
   const { XDG_CACHE_HOME: base = '' } = process.env;
-  return join(isAbsolute(base) ? base : join(homedir(), '.cache'), 'reg-client');
+  if (isAbsolute(base)) return join(base, 'reg-client');
+  const home = homeFolder();
+  return home && join(home, '.cache', 'reg-client');
+}
+
+/** In a container the user may be but a number, which no list of users knows; Node throws then. */
+function homeFolder(): string | undefined {
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? home : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** One file per registry, service and selection: they must not overwrite each other. */

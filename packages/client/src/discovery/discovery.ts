@@ -301,8 +301,10 @@ export class Discovery extends EventEmitter<DiscoveryEvents> {
     this.#closing = this.#file?.close() ?? Promise.resolve();
     this.#patience?.cancel();
     this.#watcher.close();
-    if (this.#source === 'live') this.#source = 'stale';
-    this.#trueAt = this.#link.heardAt ?? this.#link.settings.clock.monotonic();
+    if (this.#source === 'live') {
+      this.#source = 'stale';
+      this.#trueAt = this.#link.heardAt ?? this.#link.settings.clock.monotonic();
+    }
     this.#failWaits(() => new ClosedError('the discovery was closed'));
     return this.#closing;
   }

@@ -20,6 +20,8 @@ export interface AttemptOwner {
 
 /** Bytes of a response that nobody wants: more than these cost more than a new connection. */
 const MAX_DISCARDED = 64 * 1024;
+/** And so long they may take, in ms: one that never ends would keep its connection, and whoever closes, for ever. */
+const MAX_DISCARD_TIME = 1000;
 
 /** One request to one instance. */
 export class Attempt implements Dispatcher.DispatchHandler {
@@ -55,6 +57,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
   abort(reason: Error): void {
     this.#abortReason = reason;
     this.#controller?.abort(reason);
+  }
+
+  /** Another has taken its place: what is left of its response is not wanted. */
+  giveUp(): void {
+    this.#timer = this.#clock.after(MAX_DISCARD_TIME, () => this.abort(new errors.RequestAbortedError()));
   }
 
   /** Takes what comes of a response that is not wanted, so that its connection can be used again. */
@@ -93,6 +100,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(_: Controller, trailers: IncomingHttpHeaders): void {
+    this.#stopWaiting();
     this.#untrack();
     this.#owner.ended(this, trailers);
   }

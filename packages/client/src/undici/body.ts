@@ -37,7 +37,7 @@ function isStream(body: unknown): body is Stream {
   return Symbol.asyncIterator in body || Symbol.iterator in body;
 }
 
-/** A stream that is read once and sent several times, by one attempt after the other. */
+/** A stream that is read once and sent several times, by one attempt after the other: an attempt ends those before it. */
 class Recording implements Sendable {
   readonly #stream: Stream;
   readonly #source: AsyncIterator<unknown> | Iterator<unknown>;
@@ -49,6 +49,8 @@ class Recording implements Sendable {
   #state: 'open' | 'ended' | 'failed' = 'open';
   /** Shared: an attempt that was given up may still wait for what the next one needs. */
   #reading: Promise<void> | undefined;
+  /** What the latest attempt sends. */
+  #latest: Readable | undefined;
 
   constructor(stream: Stream, limit: number) {
     this.#stream = stream;
@@ -67,7 +69,10 @@ class Recording implements Sendable {
   }
 
   open(onRead: () => void): Readable {
-    return Readable.from(this.#chunks(onRead), { objectMode: false });
+    // One that was given up while it was sent would read on, and past the limit take away what this one has to send.
+    this.#latest?.destroy();
+    this.#latest = Readable.from(this.#chunks(onRead), { objectMode: false });
+    return this.#latest;
   }
 
   close(): void {

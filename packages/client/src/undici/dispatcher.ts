@@ -98,7 +98,8 @@ export class ServiceDispatcher extends Dispatcher {
         this.#onIdle = resolve;
       });
     }
-    await Promise.all([...this.#services.values()].map((service) => service.close()));
+    // Who did not want to wait any longer may have destroyed it meanwhile; then there is nothing left to close.
+    await (this.#destroyed ?? Promise.all([...this.#services.values()].map((service) => service.close())));
   }
 
   async #destroy(error: Error): Promise<void> {

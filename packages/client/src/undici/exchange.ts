@@ -78,7 +78,7 @@ export class Exchange implements Dispatcher.DispatchController, AttemptOwner {
 
   /** The caller is told at once, and once, that its request has begun: from then on it can abort it. */
   start(): void {
-    this.#caller.onRequestStart?.(this, undefined);
+    this.#tell(() => this.#caller.onRequestStart?.(this, undefined));
     if (this.#phase === 'over') return;
     const upstream = this.#pick();
     if (upstream) this.#try(upstream);
@@ -126,7 +126,7 @@ export class Exchange implements Dispatcher.DispatchController, AttemptOwner {
   // What attempts tell.
 
   begun(attempt: Attempt): void {
-    if (attempt === this.#attempt) this.#caller.onResponseStarted?.();
+    if (attempt === this.#attempt) this.#tell(() => this.#caller.onResponseStarted?.());
   }
 
   responded(attempt: Attempt, status: number, headers: IncomingHttpHeaders, message: string | undefined): void {
@@ -136,16 +136,17 @@ export class Exchange implements Dispatcher.DispatchController, AttemptOwner {
       this.#service.failed(attempt.upstream, retryAfter(status, headers));
       const next = this.#mayRepeat() ? this.#pick() : undefined;
       if (next) {
+        attempt.giveUp();
         this.#try(next);
         return;
       }
     }
     if (status >= 200) this.#phase = 'answering';
-    this.#caller.onResponseStart?.(this, status, headers, message);
+    this.#tell(() => this.#caller.onResponseStart?.(this, status, headers, message));
   }
 
   received(attempt: Attempt, chunk: Buffer): void {
-    if (attempt === this.#attempt) this.#caller.onResponseData?.(this, chunk);
+    if (attempt === this.#attempt) this.#tell(() => this.#caller.onResponseData?.(this, chunk));
     else attempt.discard(chunk);
   }
 
@@ -170,6 +171,15 @@ export class Exchange implements Dispatcher.DispatchController, AttemptOwner {
     const next = isFault && this.#mayFollow(attempt) ? this.#successor(attempt, error) : undefined;
     if (next) this.#try(next);
     else this.#fail(error);
+  }
+
+  /** What the caller throws ends its request, as with undici itself, and is no fault of the instance. */
+  #tell(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.abort(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   #tryWhenReady(): void {
