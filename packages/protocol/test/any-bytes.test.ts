@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Request } from '../src/requests.js';
 import { decodeRequest, RequestError } from '../src/codec.js';
 import type { ErrorCode } from '../src/errors.js';
 import { DEFAULT_LIMITS, type Limits } from '../src/limits.js';
 import { UNOWNED } from '../src/messages.js';
+import type { Request } from '../src/requests.js';
 import { parseLinger, parseTimeout } from '../src/timeout.js';
 import { requests } from './requests.js';
 

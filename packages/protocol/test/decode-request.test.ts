@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { RegisterRequest, Selector } from '../src/requests.js';
 import { decodeRequest, encodeRequest } from '../src/codec.js';
 import { DEFAULT_LIMITS, MAX_TIMEOUT } from '../src/limits.js';
 import { STATUSES, UNNAMED, UNOWNED } from '../src/messages.js';
+import type { RegisterRequest, Selector } from '../src/requests.js';
 
 /** What a register says that says nothing of how it lives and whose it is. */
 const PLAIN = {
