@@ -30,6 +30,14 @@ export class RegistryClock {
     return look + this.#offset - this.#excluded;
   }
 
+  /**
+   * Registry time with the stalls in it: for how long the loop is being kept busy. What takes so long that nobody's
+   * deadline ran meanwhile must end its turn all the same.
+   */
+  busy(): number {
+    return this.now() + this.#excluded;
+  }
+
   /** How many ms of stalls registry time has left out so far. */
   get excluded(): number {
     return this.#excluded;
@@ -42,5 +50,43 @@ export class RegistryClock {
 
   after(ms: number, action: () => void): Timer {
     return this.#clock.after(ms, action);
+  }
+}
+
+/**
+ * What those who do the same kind of work may take, all of them together, of one turn of the event loop. Each having a
+ * share of its own would not do: there may be thousands, and a stream drains within the turn as long as the system
+ * takes everything.
+ */
+export class Turn {
+  readonly #clock: RegistryClock;
+  readonly #ms: number;
+  /** `undefined` where nobody has begun it. */
+  #end: number | undefined;
+
+  constructor(clock: RegistryClock, ms: number) {
+    this.#clock = clock;
+    this.#ms = ms;
+  }
+
+  /** When it is over, by `RegistryClock.busy`. It begins when that is first asked for. */
+  get end(): number {
+    return this.#end ?? this.begin();
+  }
+
+  /** Whether anything is left of it. Who is refused comes back in the next turn. */
+  get hasTime(): boolean {
+    return this.#clock.busy() < this.end;
+  }
+
+  /** Begins it, also where it was used up. @returns when it is over. */
+  begin(): number {
+    if (this.#end === undefined) {
+      setImmediate(() => {
+        this.#end = undefined;
+      });
+    }
+    this.#end = this.#clock.busy() + this.#ms;
+    return this.#end;
   }
 }

@@ -1,5 +1,5 @@
 import type { Limits } from '@reg/protocol';
-import type { RegistryClock } from './clock.js';
+import type { RegistryClock, Turn } from './clock.js';
 import type { Log } from './log/log.js';
 import type { Partings } from './partings.js';
 import type { Registry } from './registry/registry.js';
@@ -14,6 +14,8 @@ export interface Core {
   readonly limits: Limits;
   readonly partings: Partings;
   readonly counts: Counts;
+  /** What answering requests may take of a turn of the loop. */
+  readonly turn: Turn;
   /** When the daemon started, in ms since the Unix epoch. */
   readonly started: number;
   /** Version of the software, as `hello` tells it. */

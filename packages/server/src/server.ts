@@ -10,7 +10,7 @@ import {
   type Timer,
 } from '@reg/protocol';
 import type { Change } from './change.js';
-import { RegistryClock } from './clock.js';
+import { RegistryClock, Turn } from './clock.js';
 import { type Config, defaultConfig, limitsOf } from './config.js';
 import type { Core, Counts } from './core.js';
 import { ExpiryLoop } from './expiry.js';
@@ -39,6 +39,10 @@ export interface ServerOptions extends Partial<Config> {
 /** How long a shutdown waits for peers to take their last replies, in ms. */
 const DRAIN_MS = 700;
 const STANDSTILL_CHECK_MS = 1000;
+/** A connection on which nothing came for so long is probed by the system: its peer may have vanished. */
+const KEEP_ALIVE_MS = 60_000;
+/** How long requests are answered before everything else has its turn, in ms; see `Session`. */
+const TURN_MS = 20;
 /**
  * How many connections may wait to be accepted, as far as the system allows (`net.core.somaxconn`). Node's 511 are used
  * up within ms when thousands of clients come back at once, and who finds no room tries again after a second.
@@ -116,6 +120,7 @@ export class RegistryServer implements LogHost, Counts {
       limits: this.#limits,
       partings: this.#partings,
       counts: this,
+      turn: new Turn(this.clock, TURN_MS),
       started: this.clock.wall(),
       version: VERSION,
       warmUntil,
@@ -142,8 +147,9 @@ export class RegistryServer implements LogHost, Counts {
   async #listen(): Promise<Endpoint> {
     await this.start();
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
-    const tcp = createTcpServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
-      this.handle(socket),
+    const tcp = createTcpServer(
+      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+      (socket) => this.handle(socket),
     );
     this.#tcp = tcp;
     const { host, port } = this.config;

@@ -130,15 +130,16 @@ export class Session {
     this.#stream.end();
   }
 
+  /** Answers one line at least, however many others have had their turn: it may be a heartbeat. */
   #answerLines(): void {
-    const { clock } = this.#core;
-    const end = clock.now() + TURN_MS;
+    const { clock, turn } = this.#core;
+    const end = Math.min(turn.end, clock.busy() + TURN_MS);
     while (!this.#outbox.isFull) {
       const line = this.#reader.next();
       if (line === undefined) return;
       this.#partialSince = undefined;
       this.#answer(line);
-      if (clock.now() < end) continue;
+      if (clock.busy() < end) continue;
       this.#isGivingWay = true;
       setImmediate(() => {
         this.#isGivingWay = false;

@@ -3,6 +3,7 @@
  * seldom that it is written down.
  */
 
+import { RegistryError } from '@reg/protocol';
 import { describe, expect, test } from 'vitest';
 import { settle, startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
@@ -63,6 +64,35 @@ describe('a watcher that has fallen behind the history', () => {
     expect(progress?.type).toBe('progress');
     expect(progress).toHaveProperty('revision', seen);
   });
+
+  test('and resumes is not told so either', async () => {
+    const { log, daemon } = await fallBehind();
+    await using _ = daemon;
+    const back = new Watcher(daemon);
+    expect(await back.watch({ key: 'a', epoch: log.epoch, after: 1 })).toEqual([]);
+    daemon.clock.advance(10_000);
+    const [progress] = await back.events();
+    expect(progress).toEqual({ type: 'progress', revision: 1 });
+  });
+});
+
+test('what a heartbeat that failed would have told, the next one tells', async () => {
+  const log = new HeldLog();
+  await using daemon = await startDaemon({ log });
+  const [owner, other] = [daemon.connect(), daemon.connect()];
+  for (const key of ['a', 'b', 'c']) owner.send({ type: 'register', key, values: 1 });
+  other.send({ type: 'destruction', key: 'a' });
+  await settle();
+  log.commit();
+  other.send({ type: 'destruction', key: 'b' });
+  owner.send({ type: 'heartbeat' });
+  await settle();
+  log.undo(new RegistryError('storage_full'));
+  for (const key of ['a', 'b', 'c']) expect(await owner.receive(), key).toMatchObject({ ok: true });
+  expect(await owner.receive()).toMatchObject({ ok: false, error: { code: 'storage_full' } });
+  const ended = [{ key: 'a', generation: 1, reason: 'destroyed' }];
+  expect(await owner.ask({ type: 'heartbeat' })).toEqual({ ok: true, held: 2, ended });
+  expect(await owner.ask({ type: 'heartbeat' })).toEqual({ ok: true, held: 2 });
 });
 
 describe('the daemon does what the model does where', () => {

@@ -233,6 +233,22 @@ describe('what is asked behind a long reply', () => {
   );
 });
 
+test('many sessions with much to answer give way to the others together, and none of them stands still', async () => {
+  await using daemon = await startDaemon({}, new SlowClock());
+  const peers = Array.from({ length: 100 }, () => daemon.connect());
+  for (const peer of peers) peer.send('{"type":"ping"}\n'.repeat(100));
+  const counts = [0];
+  const answered = (): number => peers.reduce((sum, { waiting }) => sum + waiting, 0);
+  for (let turn = 0; turn < 1000 && answered() < 10_000; turn += 1) {
+    await settle(1);
+    counts.push(answered());
+  }
+  expect(answered()).toBe(10_000);
+  const most = Math.max(...counts.map((count, turn) => count - (counts[turn - 1] ?? 0)));
+  expect(most).toBeGreaterThanOrEqual(100);
+  expect(most).toBeLessThan(400);
+});
+
 test('a session with much to answer gives way to the others, and loses nothing', async () => {
   await using daemon = await startDaemon({}, new SlowClock());
   const busy = daemon.connect();

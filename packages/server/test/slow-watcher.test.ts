@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import type { Event } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { describe, expect, test } from 'vitest';
@@ -259,6 +260,8 @@ test('who is told much gives way to the others, and is told everything', async (
   writer.peer.send({ type: 'ping', id: 'between' });
   while (writer.peer.waiting === 0) await settle(1);
   expect(watchers.every(({ peer }) => peer.waiting < 30)).toBe(true);
+  // Each has begun to be told its state, so that what comes now is told as changes.
+  while (watchers.some(({ peer }) => peer.waiting < 2)) await settle(1);
   for (let n = 500; n < 530; n += 1) register(n);
   for (const watcher of watchers) {
     const told: Event[] = [];
@@ -277,6 +280,34 @@ test('who is told much gives way to the others, and is told everything', async (
       Array.from({ length: 30 }, (_, n) => 531 + n),
     );
   }
+});
+
+test('watchers whose system takes everything at once do not keep the loop to themselves', async () => {
+  await using daemon = await startDaemon({}, new SlowClock());
+  const writer = new Watcher(daemon);
+  const values = 'x'.repeat(30_000);
+  for (let n = 0; n < 100; n += 1) {
+    await writer.ask({ type: 'register', key: 'web', instance: `i-${n}`, values, timeout: 'never' });
+  }
+  const turns = new Set<number>();
+  let turn = 0;
+  const streams = Array.from({ length: 3 }, () => {
+    // As a socket does while the system's buffers have room: it drains before the turn is over.
+    const stream = new Duplex({
+      read() {},
+      write(_, __, done) {
+        turns.add(turn);
+        done();
+      },
+    });
+    daemon.server.handle(stream);
+    stream.push('{"type":"watch","key":"web"}\n');
+    return stream;
+  });
+  for (; turn < 200; turn += 1) await settle(1);
+  for (const stream of streams) stream.destroy();
+  // 150 pieces of 64 KiB, of which about ten find room in the time of a turn.
+  expect(turns.size).toBeGreaterThan(10);
 });
 
 test('who begins anew while there is more to commit is told the state when that is durable', async () => {

@@ -238,9 +238,18 @@ describe('selecting', () => {
       expect(pages).toEqual(rare.map((index) => [String(index)]));
     });
 
-    test('counts no looks where only the status is asked for', () => {
-      const byStatus = registry.select({ ...selection, selector: { ...ANYONE, status: 'critical' } }, NOW);
-      expect(byStatus).toMatchObject({ instances: [], cut: undefined });
+    test('looks at no more instances where only the status is asked for', () => {
+      const critical = { ...selection, selector: { ...ANYONE, status: 'critical' } as const };
+      expect(registry.select(critical, NOW)).toMatchObject({ instances: [], cut: 'looks', next: MAX_LOOKS });
+      expect(registry.select({ ...critical, after: 2 * MAX_LOOKS }, NOW)).toMatchObject({ cut: undefined });
+    });
+
+    test('looks at all where nobody is to be left out', () => {
+      for (const status of ['any', undefined] as const) {
+        const { instances, cut } = registry.select({ ...selection, selector: { ...ANYONE, status } }, NOW);
+        expect(instances).toHaveLength(count);
+        expect(cut).toBeUndefined();
+      }
     });
 
     test('a whole answer that would take more looks is refused, and says how to ask', async () => {

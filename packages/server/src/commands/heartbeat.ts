@@ -29,9 +29,9 @@ export function heartbeat({ id }: Request, core: Core, { holder }: Caller): Repl
     bytes += Buffer.byteLength(record) + 1;
     if (bytes > limits.maxReplyBytes) break;
     records.push(record);
-    ended.isTold = true;
     shows = Math.max(shows, ended.revision);
   }
+  for (const ended of untold.slice(0, records.length)) ended.toldWith = shows;
   return { id, shows, line: encodeReply(id, `${held},"ended":[${records.join(',')}]`) };
 }
 

@@ -9,8 +9,11 @@ export interface Ended {
   readonly reason: EndReason;
   /** The change that ended it; 0 where it has expired and its end is still to be ordered. */
   readonly revision: number;
-  /** It was told, or need not be. It is kept until the change is durable, for where that is undone. */
-  isTold: boolean;
+  /**
+   * Revision of the last change that has to be durable for the reply that tells it to leave, or for it not to be told
+   * at all; `undefined` where it is still to be told. It is kept until then, for where that change is undone.
+   */
+  toldWith: number | undefined;
 }
 
 /** So many that ended are remembered between two heartbeats. Who lost more sees it from how many are held. */
@@ -100,7 +103,7 @@ export class Holder {
     this.release(instance);
     if (this.#ended.length === MAX_ENDED) return;
     const { service, id, generation } = instance;
-    this.#ended.push({ key: service.name, instance: id, generation, reason, revision, isTold: false });
+    this.#ended.push({ key: service.name, instance: id, generation, reason, revision, toldWith: undefined });
   }
 
   /** What ended by the change `revision` need not be told: this connection itself has asked for it. */
@@ -108,21 +111,25 @@ export class Holder {
     for (let index = this.#ended.length - 1; index >= 0; index -= 1) {
       const ended = this.#ended[index];
       if (ended === undefined || (ended.revision > 0 && ended.revision < revision)) return;
-      if (ended.revision === revision) ended.isTold = true;
+      if (ended.revision === revision) ended.toldWith = revision;
     }
   }
 
   /** What is still to be told; the caller marks what it tells. Forgets what was told before and is durable. */
   untold(durable: number): Ended[] {
     if (this.#ended.length === 0) return [];
-    this.#ended = this.#ended.filter(({ isTold, revision }) => !isTold || revision > durable);
-    return this.#ended.filter(({ isTold }) => !isTold);
+    this.#ended = this.#ended.filter(({ toldWith }) => toldWith === undefined || toldWith > durable);
+    return this.#ended.filter(({ toldWith }) => toldWith === undefined);
   }
 
-  /** Takes back, and gives, what ended by changes after `revision`: they are undone. */
+  /**
+   * Takes back, and gives, what ended by changes after `revision`: they are undone. What else was told together with
+   * one of those was told by a reply that fails, and is told again.
+   */
   withdraw(revision: number): Ended[] {
     const undone = this.#ended.filter((ended) => ended.revision > revision);
     this.#ended = this.#ended.filter((ended) => ended.revision <= revision);
+    for (const ended of this.#ended) if ((ended.toldWith ?? 0) > revision) ended.toldWith = undefined;
     return undone;
   }
 

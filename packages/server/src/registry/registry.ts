@@ -130,6 +130,15 @@ export class Registry {
     return this.#services.get(service)?.instances.values() ?? [];
   }
 
+  /** The instances of every service whose name begins with `prefix`, service by service. */
+  instancesUnder(prefix: string): Instance[] {
+    const found: Instance[] = [];
+    for (const { name, instances } of this.#services.values()) {
+      if (name.startsWith(prefix)) for (const instance of instances.values()) found.push(instance);
+    }
+    return found;
+  }
+
   /**
    * Revision of the last change of a service. For one that is not there that would be its removal; the last
    * removal of any service stands in for it, which at worst waits for one commit more, and spares the registry

@@ -30,7 +30,7 @@ export interface Selected {
   readonly revision: number;
 }
 
-/** So many bodies are looked into for one reply at most: some 10 ms, where each has to be parsed. */
+/** So many instances are looked at for a reply that leaves some out: some 10 ms, where each body has to be parsed. */
 export const MAX_LOOKS = 50_000;
 
 /** Whether it leaves out instances for what they say, so that their number says nothing of the answer's. */
@@ -64,8 +64,10 @@ export function selectFrom(
 
 /** Decides instance by instance, for one query at one moment. */
 class Sieve {
-  /** How many bodies were looked into. */
+  /** How many instances were looked at, where the selector leaves any out. */
   looks = 0;
+  /** What a look counts. */
+  readonly #look: 0 | 1;
   readonly #selector: Selector;
   readonly #isAmongOthers: boolean;
   readonly #now: number;
@@ -76,6 +78,7 @@ class Sieve {
 
   /** @param isAmongOthers whether the others of its service count for what is taken, or one instance was asked for. */
   constructor(selector: Selector, isAmongOthers: boolean, now: number) {
+    this.#look = isSelective(selector) ? 1 : 0;
     this.#selector = selector;
     this.#isAmongOthers = isAmongOthers;
     this.#now = now;
@@ -86,6 +89,7 @@ class Sieve {
   }
 
   takes(instance: Instance): boolean {
+    this.looks += this.#look;
     const wanted = this.#selector.status;
     const { status } = instance;
     if (wanted === 'any' || wanted === status) return this.#matches(instance);
@@ -108,6 +112,7 @@ class Sieve {
   /** It ends with the service, not with `MAX_LOOKS`: else pages of a large service might never get on. */
   #findPassing({ instances }: Service): boolean {
     for (const instance of instances.values()) {
+      this.looks += this.#look;
       if (instance.status === 'passing' && instance.expiresAt > this.#now && this.#matches(instance)) return true;
     }
     return false;
@@ -115,7 +120,6 @@ class Sieve {
 
   #matches({ body }: Instance): boolean {
     if (this.#marks.length === 0) return true;
-    this.looks += 1;
     return this.#marks.every((mark) => body.includes(mark)) && this.#says(body);
   }
 

@@ -19,8 +19,6 @@ export interface Outlet {
   yield(): void;
 }
 
-/** How long a feed goes on by itself before it lets others have their turn, in ms. */
-const TURN_MS = 5;
 /** How many changes of the history are looked at before the clock is. */
 const LOOKS_PER_STEP = 1000;
 /** A connection with a watch never hears nothing for so long, if it reads. */
@@ -54,7 +52,7 @@ export class Feed {
   #opening: Watch[] = [];
   #state: State | undefined;
   /** Watches that are owed another `synced` when the daemon is no longer warming. */
-  #warming: Watch[] = [];
+  readonly #warming = new Set<Watch>();
   /** Its watches by what they look at, from when it first had to catch up. */
   #scopes: Scopes | undefined;
   #writesSeen = 0;
@@ -113,6 +111,7 @@ export class Feed {
     this.#watches.delete(number);
     this.#scopes?.remove(watch);
     watch.phase = 'ended';
+    this.#warming.delete(watch);
     const place = this.#opening.indexOf(watch);
     if (place === 0) this.#state = undefined;
     if (place !== -1) this.#opening.splice(place, 1);
@@ -129,7 +128,7 @@ export class Feed {
     this.#gap = undefined;
     this.#opening = [];
     this.#joining = [];
-    this.#warming = [];
+    this.#warming.clear();
     this.#state = undefined;
     for (const number of this.#watches.keys()) this.end(number);
   }
@@ -151,25 +150,26 @@ export class Feed {
     return true;
   }
 
-  /** Writes what waits. */
+  /** Writes what waits, and goes on with what was put off. */
   write(): void {
+    const { isBusy } = this;
     this.#outlet.send();
     this.resume();
-    // It is the session that is told when the log has gone on.
-    if (this.isWaiting) this.#outlet.yield();
+    // It is the session that is told when the log has gone on, and that closes when everything was told.
+    if (this.isWaiting || (isBusy && !this.isBusy)) this.#outlet.yield();
   }
 
   /** Goes on telling: when the peer has read, when a change has become durable, when a watch begins. */
   resume(): void {
-    if (!this.isBusy && this.#warming.length === 0) return;
-    const { clock } = this.#hub;
-    const end = clock.now() + TURN_MS;
-    while (this.#outlet.isOpen && this.#step()) {
+    if (!this.isBusy && this.#warming.size === 0) return;
+    while (this.#outlet.isOpen) {
+      if (!this.#hub.hasTime) {
+        this.#hub.putOff(this);
+        break;
+      }
+      if (!this.#step()) break;
       // What is full is written; if the peer takes that much at once, there may be more.
       if (!this.#outlet.isOpen) this.#outlet.send();
-      if (clock.now() < end) continue;
-      this.#outlet.yield();
-      break;
     }
     this.#outlet.send();
   }
@@ -206,7 +206,7 @@ export class Feed {
   #step(): boolean {
     const watch = this.#opening[0];
     if (this.#gap !== undefined) this.#narrow(this.#gap);
-    else if (this.#warming.length > 0 && !this.#hub.isWarming) this.#sayWarm();
+    else if (this.#warming.size > 0 && !this.#hub.isWarming) this.#sayWarm();
     else if (watch === undefined || !this.#tellState(watch)) return false;
     return true;
   }
@@ -276,6 +276,8 @@ export class Feed {
         this.#gap = undefined;
         return;
       }
+      // What begins anew was not told everything up to here.
+      if (watch.phase === 'opening') continue;
       watch.position = Math.max(watch.position, revision);
       if (watch.phase === 'resuming') this.#saySynced(watch);
       if (watch.phase === 'resuming' || watch.phase === 'following') watch.phase = 'live';
@@ -307,13 +309,15 @@ export class Feed {
     const { epoch, isWarming } = this.#hub;
     this.#outlet.addEvents(encodeSynced(watch.number, epoch, watch.position, isWarming));
     watch.wasWarming = isWarming;
-    if (isWarming) this.#warming.push(watch);
+    if (isWarming) this.#warming.add(watch);
   }
 
   #sayWarm(): void {
-    const watch = this.#warming.pop();
+    const [watch] = this.#warming;
+    if (watch === undefined) return;
+    this.#warming.delete(watch);
     // One that begins anew is about to be told `synced` anyway.
-    if (watch?.phase !== 'live' || !watch.wasWarming) return;
+    if (watch.phase !== 'live' || !watch.wasWarming) return;
     watch.position = Math.max(watch.position, this.#hub.told);
     this.#saySynced(watch);
   }

@@ -1,6 +1,6 @@
 import { RegistryError } from '@reg/protocol';
 import type { Change } from '../change.js';
-import type { RegistryClock } from '../clock.js';
+import { type RegistryClock, Turn } from '../clock.js';
 import type { Registry } from '../registry/registry.js';
 import { ChangeTexts, openChange } from './events.js';
 import type { Feed } from './feed.js';
@@ -41,6 +41,8 @@ export class Hub {
   #queue: Feed[] = [];
   #written = 0;
   #isScheduled = false;
+  /** What the connections have of a turn of the loop. */
+  readonly #turn: Turn;
   #warmUntil = 0;
 
   constructor(registry: Registry, order: Order, clock: RegistryClock, maxWatches: number) {
@@ -48,6 +50,7 @@ export class Hub {
     this.clock = clock;
     this.#order = order;
     this.#maxWatches = maxWatches;
+    this.#turn = new Turn(clock, TURN_MS);
   }
 
   /** Every change up to this revision was handed on. */
@@ -66,6 +69,11 @@ export class Hub {
   /** Whether what is absent may still be on its way back. */
   get isWarming(): boolean {
     return this.clock.now() < this.#warmUntil;
+  }
+
+  /** Whether a connection may be told more in this turn of the loop. */
+  get hasTime(): boolean {
+    return this.#turn.hasTime;
   }
 
   /** How many watches there are. */
@@ -145,7 +153,7 @@ export class Hub {
 
   /** Tells what has become durable. */
   flush(): void {
-    if (!this.#isScheduled) this.#turn();
+    if (!this.#isScheduled) this.#goOn();
   }
 
   /** What is not durable is undone. */
@@ -172,16 +180,22 @@ export class Hub {
     this.#queue.push(feed);
   }
 
+  /** Has a connection go on in the next turn, after those that wait already. */
+  putOff(feed: Feed): void {
+    this.queue(feed);
+    this.#schedule();
+  }
+
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      this.#turn();
+      this.#goOn();
     });
   }
 
-  #turn(): void {
+  #goOn(): void {
     const isTold = this.#tellDurable();
     const isWritten = this.#writeQueued();
     if (!isTold || !isWritten) this.#schedule();
@@ -226,13 +240,14 @@ export class Hub {
 
   /** @returns whether all were written. */
   #writeQueued(): boolean {
-    const end = this.clock.now() + TURN_MS;
+    // Who was put off has a share, too, where others have had theirs in this turn already.
+    this.#turn.begin();
     let feed = this.#queue[this.#written];
     while (feed !== undefined) {
       this.#written += 1;
       feed.isQueued = false;
       feed.write();
-      if (this.clock.now() >= end) break;
+      if (!this.hasTime) break;
       feed = this.#queue[this.#written];
     }
     // What comes meanwhile may keep it from ever being empty, so what is done is dropped all the same.

@@ -13,7 +13,7 @@ export interface State {
   readonly lines: Iterator<string, undefined>;
 }
 
-/** Costs a look at each instance of the service, or of the registry where the scope is a prefix. */
+/** Costs a look at each instance that is seen, and where the scope is a prefix at the name of each service. */
 export function takeState(registry: Registry, { number, scope, reset }: Watch): State {
   const instances = instancesOf(registry, scope);
   return {
@@ -31,6 +31,5 @@ export function lastChangeOf(registry: Registry, scope: Scope): number {
 /** The expired and not yet ended are among them: their end will come as a change. */
 function instancesOf(registry: Registry, scope: Scope): Instance[] {
   if ('service' in scope) return [...registry.instancesOf(scope.service)];
-  const all = registry.all();
-  return scope.prefix === '' ? all : all.filter(({ service }) => service.name.startsWith(scope.prefix));
+  return scope.prefix === '' ? registry.all() : registry.instancesUnder(scope.prefix);
 }
