@@ -1,11 +1,79 @@
-/** The processes that the benchmarks measure and measure with, and what is said of the figures. */
+/** The processes that the benchmarks measure and measure with, and what the system tells of them. */
 
-import { fork } from 'node:child_process';
+import { execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+/** The kernel's clock ticks in a second, in which /proc counts processor time: 100 on every Linux since 2.6. */
+const TICKS = 100;
+const PAGE_BYTES = 4096;
+/** ms between two looks whether a server is ready, and until it is given up. */
+const LOOK_EVERY = 2;
+const PATIENCE = 120_000;
+
+const endings = [];
+process.on('exit', () => {
+  for (const end of endings.toReversed()) end();
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+/** The last first: a process ends before the folder that it writes to is removed. */
+function atExit(end) {
+  endings.push(end);
+}
+
+/** A server that is measured. */
+export class Server {
+  #child;
+  #ended;
+
+  constructor(child, port) {
+    this.#child = child;
+    this.#ended = once(child, 'exit');
+    this.port = port;
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  /**
+   * Resolves when the server answers.
+   *
+   * @param isReady asked again and again; a throw means no.
+   */
+  static async start(command, args, port, isReady) {
+    const child = spawn(command, args.map(String), { stdio: ['ignore', 'ignore', 'inherit'] });
+    const server = new Server(child, port);
+    atExit(() => child.kill('SIGKILL'));
+    for (const start = now(); !(await isReady().catch(() => false)); await pause(LOOK_EVERY)) {
+      if (child.exitCode !== null) throw new Error(`${command} ended with ${child.exitCode} before it was ready`);
+      if (now() - start > PATIENCE) throw new Error(`${command} is not ready after ${PATIENCE / 1000} s`);
+    }
+    return server;
+  }
+
+  /** Processor time since it began, all its threads together, in ms. */
+  cpu() {
+    const fields = readFileSync(`/proc/${this.pid}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
+  }
+
+  /** Resident memory, in bytes. */
+  resident() {
+    return Number(readFileSync(`/proc/${this.pid}/statm`, 'latin1').split(' ')[1]) * PAGE_BYTES;
+  }
+
+  async kill(signal = 'SIGKILL') {
+    this.#child.kill(signal);
+    await this.#ended;
+  }
+}
 
 /** A program of this folder as a process that answers orders, one at a time, over its IPC channel. */
 export class Helper {
@@ -25,6 +93,10 @@ export class Helper {
     const helper = new Helper(fork(path, [JSON.stringify(setup)], { execArgv }));
     helper.ready = await helper.#answer();
     return helper;
+  }
+
+  get pid() {
+    return this.#child.pid;
   }
 
   ask(order, details = {}) {
@@ -51,11 +123,64 @@ export function startDaemon(setup) {
   return Helper.start('daemon.js', setup, '--expose-gc');
 }
 
-/** A folder that is gone when the program ends. */
+/**
+ * A folder that is gone when the program ends. It is beside the project and not where temporary files are: that may be
+ * memory, and what is durable there costs nothing.
+ */
 export function temporaryFolder() {
-  const folder = mkdtempSync(join(tmpdir(), 'reg-bench-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const parent = fileURLToPath(new URL('build/', import.meta.url));
+  mkdirSync(parent, { recursive: true });
+  const folder = mkdtempSync(join(parent, 'data-'));
+  atExit(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** ms for the beginning of an answer, and for each piece of it after that. */
+const FIRST_PIECE = 1000;
+const NEXT_PIECE = 20;
+
+/** Resolves with what in the answer of a server matches, or with `undefined` where nothing does. */
+export function ask(port, sent, pattern) {
+  return new Promise((resolve) => {
+    let answer = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write(sent, 'latin1'));
+    const settle = (found) => {
+      socket.destroy();
+      resolve(found);
+    };
+    socket.setTimeout(FIRST_PIECE, () => settle());
+    socket.on('error', () => settle());
+    socket.on('close', () => settle());
+    socket.on('data', (bytes) => {
+      answer += bytes.toString('latin1');
+      socket.setTimeout(NEXT_PIECE);
+      const found = pattern.exec(answer);
+      if (found !== null) settle(found);
+    });
+  });
+}
+
+/** What a command says about its version, or `undefined` where there is no such command. */
+export function versionOf(command, args, pattern) {
+  try {
+    const said = execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return pattern.exec(said)?.[1] ?? 'unknown';
+  } catch {
+    return undefined;
+  }
+}
+
+export function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** ms since the Unix epoch, to the microsecond: what processes of one machine can compare. */

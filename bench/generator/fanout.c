@@ -1,0 +1,91 @@
+/*
+ * How long one change takes to those who watch for it. Opens the connections, has each send --subscribe so many times
+ * as --each says, and waits until each was answered with --synced. Then, --rounds times, sends --request on another
+ * connection, and takes the time until --event has arrived at every watch. Says, in microseconds from the sending of
+ * the request, when a watch had its event, and when the last of a round had.
+ */
+#include "pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define EVENTS 512
+#define ROUND_MS 20000
+/* Between two rounds, so that one does not meet the work that the other has left. */
+#define PAUSE_US 3000
+#define WARMUP_ROUNDS 5
+
+/* Reads from all connections until the mark has come so often; when each came goes into the histogram, if there is one. */
+static void await_marks(struct pool *pool, struct text mark, unsigned wanted, uint64_t from, struct histogram *histogram) {
+  struct epoll_event events[EVENTS];
+  while (wanted > 0) {
+    int count = epoll_wait(pool->epoll, events, EVENTS, ROUND_MS);
+    if (count == 0) die("%u watches have not had what they wait for", wanted);
+    for (int k = 0; k < count; k += 1) {
+      struct connection *connection = events[k].data.ptr;
+      receive(connection);
+      unsigned marks = take_marks(connection, mark);
+      if (marks > wanted) die("a watch has had an event twice");
+      if (histogram != NULL && marks > 0) record(histogram, now_ns() - from, marks);
+      wanted -= marks;
+    }
+  }
+}
+
+static void subscribe(struct pool *pool, const struct options *options) {
+  size_t length = options->subscribe.text.length;
+  char *request = malloc(length);
+  for (unsigned index = 0; index < pool->count; index += 1) {
+    for (unsigned k = 0; k < options->each; k += 1) {
+      render(&options->subscribe, index * options->each + k, index, request);
+      send_all(pool->connections[index].fd, (struct text){request, length});
+    }
+  }
+  free(request);
+  await_marks(pool, options->synced, pool->count * options->each, 0, NULL);
+}
+
+/* Until the request of the round is answered. */
+static void await_reply(struct pool *writer, const struct options *options, unsigned round) {
+  struct connection *connection = writer->connections;
+  struct epoll_event event;
+  size_t length;
+  while ((length = reply_length(writer->framing, connection->in, connection->held)) == 0) {
+    if (epoll_wait(writer->epoll, &event, 1, ROUND_MS) == 0) die("no reply in round %u", round);
+    receive(connection);
+  }
+  if (!matches(&options->reply, round, 0, connection->in, length)) die("wrong reply: %.*s", (int)length, connection->in);
+  consume(connection, length);
+}
+
+int main(int argc, char **argv) {
+  struct options options = read_options(argc, argv);
+  struct pool watchers = open_pool(options.port, options.connections, options.framing, options.hello);
+  struct pool writer = open_pool(options.port, 1, options.framing, options.hello);
+  subscribe(&watchers, &options);
+
+  static struct histogram arrivals, lasts;
+  struct text request = {malloc(options.request.text.length), options.request.text.length};
+  uint64_t server_cpu = 0;
+  for (unsigned round = 0; round < WARMUP_ROUNDS + options.rounds; round += 1) {
+    if (round == WARMUP_ROUNDS) {
+      memset(&arrivals, 0, sizeof arrivals);
+      memset(&lasts, 0, sizeof lasts);
+      server_cpu = cpu_ns(options.server);
+    }
+    usleep(PAUSE_US);
+    render(&options.request, options.first + round, 0, request.bytes);
+    uint64_t sent_at = now_ns();
+    send_all(writer.connections->fd, request);
+    await_marks(&watchers, options.event, watchers.count * options.each, sent_at, &arrivals);
+    record(&lasts, now_ns() - sent_at, 1);
+    await_reply(&writer, &options, options.first + round);
+  }
+  printf("{\"p50\":%.1f,\"p99\":%.1f,\"max\":%.1f,\"last50\":%.1f,\"last99\":%.1f,\"serverCpu\":%.3f}\n",
+         quantile(&arrivals, 0.5), quantile(&arrivals, 0.99), (double)arrivals.max / 1000, quantile(&lasts, 0.5),
+         quantile(&lasts, 0.99), (double)(cpu_ns(options.server) - server_cpu) / 1e3 / (double)arrivals.count);
+  return 0;
+}

@@ -1,0 +1,40 @@
+/** The load generators, which are C programs (see generator/), and the texts that they send. */
+
+import { execFile, execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+
+/** Compiles what is not compiled yet. */
+export function prepareGenerators() {
+  execFileSync(path('setup.sh'), { stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+/**
+ * Runs a generator to its end, and resolves with what it found.
+ *
+ * @param options as in generator/options.h. A text is one character for each byte; in it `{n}` stands for the number
+ *   of a request and `{c}` for that of a connection, eight digits each.
+ */
+export async function generate(program, options) {
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, escaped(String(value))]);
+  try {
+    const { stdout } = await execute(path(`build/${program}`), args);
+    return JSON.parse(stdout);
+  } catch (error) {
+    throw new Error(`${program}: ${error.stderr || error.message}`);
+  }
+}
+
+/** How long a text is when the counters are in it. */
+export function sizeOf(text) {
+  return text.replace(/\{[nc]\}/g, '00000000').length;
+}
+
+function escaped(text) {
+  return text.replace(/[^ -[\]-~]/g, (byte) =>
+    byte === '\\' ? '\\\\' : `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}

@@ -1,0 +1,66 @@
+/** The daemon of this project. */
+
+import { fileURLToPath } from 'node:url';
+import { VERSION } from '@reg/server';
+import { ask, freePort, Server, temporaryFolder } from '../processes.js';
+
+const REGCTL = fileURLToPath(new URL('../../packages/cli/bin/regctl.js', import.meta.url));
+
+const peer = (name, storage) => ({
+  name,
+  version: () => VERSION,
+
+  /** @param folder with the data of an earlier server, which this one continues. */
+  async start({ folder = temporaryFolder(), port } = {}) {
+    const at = port ?? (await freePort());
+    const all = [REGCTL, 'serve', '--port', at, '--log-level', 'error', ...storage(folder)];
+    return Server.start(process.execPath, all, at, () => ask(at, '{"type":"ping"}\r\n', /"ok":true/));
+  },
+});
+
+export const memory = peer('reg', () => ['--memory']);
+export const disk = peer('reg, on disk', (folder) => ['--data-dir', folder]);
+
+/** A service for each number. `renewal` is the same request again. */
+export const register = {
+  framing: 'lines:1',
+  request: '{"type":"register","key":"service-{n}","values":"10.0.0.1:{n}","timeout":600}\r\n',
+  reply: '{"ok":true,"result":"registered","revision":*,"generation":*,"registered":*}\r\n',
+};
+export const renewal = {
+  ...register,
+  reply: '{"ok":true,"result":"renewed","revision":*,"generation":*,"registered":*}\r\n',
+};
+export const query = {
+  framing: 'lines:1',
+  request: '{"type":"query","key":"service-{n}"}\r\n',
+  reply: '{"ok":true,"revision":*,"services":[{"key":"service-{n}","values":"10.0.0.1:{n}","timeout":600,*}]}\r\n',
+};
+
+/** A watch of the service that `change` changes; each change has another value. */
+export const watch = {
+  framing: 'lines:1',
+  subscribe: '{"type":"watch","key":"payments"}\r\n',
+  synced: '{"type":"synced"',
+  request: '{"type":"register","key":"payments","values":"10.0.0.1:{n}","timeout":600}\r\n',
+  reply: '{"ok":true,"result":"*"*}\r\n',
+  event: '{"type":"change"',
+};
+
+/** Registrations of so many seconds, on connections that hold `share` each and renew them together. */
+export function lease(seconds, share) {
+  return {
+    framing: 'lines:1',
+    request: register.request.replace('600', seconds),
+    reply: register.reply,
+    ttl: seconds,
+    renew: '{"type":"heartbeat"}\r\n',
+    renewed: `{"ok":true,"held":${share}}\r\n`,
+  };
+}
+/** What is told of expiry, up to the number. */
+export const expiry = {
+  subscribe: '{"type":"watch","key":"all"}\r\n',
+  synced: '{"type":"synced"',
+  event: '"change":"expired","service":{"key":"service-',
+};

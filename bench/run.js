@@ -1,0 +1,77 @@
+/** One run of one part of the benchmark: who takes part, in turns, and the samples that come of it. */
+
+/**
+ * A sample is an object of numbers. A row is `{ peer, work, setting, samples }`, with a sample of each round; two rows
+ * of one part have the same rounds in the same order, so that a ratio is of what was measured within seconds.
+ */
+export class Run {
+  #rows = new Map();
+  #step = '';
+  /** Names of peers that are not installed. */
+  missing = [];
+  /** The peers that are, with their versions. */
+  versions = {};
+
+  #rounds;
+
+  /**
+   * @param isQuick whether it is only to be seen that everything works.
+   * @param rounds instead of as many as the part would have.
+   */
+  constructor(part, { isQuick, rounds }) {
+    this.part = part;
+    this.isQuick = isQuick;
+    this.#rounds = isQuick ? 1 : rounds;
+  }
+
+  get rows() {
+    return [...this.#rows.values()];
+  }
+
+  /** What is to be done in earnest, or in the quick form. */
+  scaled(full, quick) {
+    return this.isQuick ? quick : full;
+  }
+
+  /**
+   * Measures every entrant that is installed once in each round, one after the other.
+   *
+   * @param usual how many rounds there are unless something else was asked for.
+   * @param entrants objects with a `peer`.
+   */
+  async inTurns(usual, entrants, measure) {
+    const rounds = this.#rounds ?? usual;
+    for (let round = 1; round <= rounds; round += 1) {
+      for (const entrant of entrants.filter(({ peer }) => this.#isInstalled(peer))) {
+        this.#step = `${this.part}, round ${round} of ${rounds}: ${entrant.peer.name}`;
+        this.progress();
+        await measure(entrant);
+      }
+    }
+  }
+
+  add(peer, work, setting, sample) {
+    const id = rowId(peer.name, work, setting);
+    if (!this.#rows.has(id)) this.#rows.set(id, { peer: peer.name, work, setting, samples: [] });
+    this.#rows.get(id).samples.push(sample);
+  }
+
+  /** Says what is being measured: on one line where somebody looks, else a line for every turn. */
+  progress(detail = '') {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${[this.#step, detail].filter(Boolean).join(', ')}`);
+    else if (detail === '') process.stderr.write(`${this.#step}\n`);
+  }
+
+  #isInstalled({ name, version }) {
+    if (this.versions[name] === undefined && !this.missing.includes(name)) {
+      const found = version();
+      if (found === undefined) this.missing.push(name);
+      else this.versions[name] = found;
+    }
+    return this.versions[name] !== undefined;
+  }
+}
+
+export function rowId(peer, work, setting) {
+  return [peer, work, setting].join(' | ');
+}
