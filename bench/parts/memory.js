@@ -8,7 +8,7 @@ import { Helper } from '../processes.js';
 
 const WORK = 'memory of an instance';
 const INSTANCES = 1_000_000;
-const CONNECTIONS = 50;
+const CONNECTIONS = 200;
 
 /** Our daemon in a process that can tell its heap after full collections; see daemon.js. */
 const collecting = {

@@ -8,7 +8,7 @@ import { freePort, now, pause, temporaryFolder } from '../processes.js';
 
 const WORK = 'start after kill -9';
 const INSTANCES = 1_000_000;
-const CONNECTIONS = 50;
+const CONNECTIONS = 200;
 /** ms in which a server may finish what it does in the background. */
 const QUIET = 5000;
 

@@ -32,25 +32,20 @@ function post(path, body) {
   return `POST ${path} HTTP/1.1\r\n${fields}\r\n${body}`;
 }
 
-/** The lease that the puts of the benchmark share: one each would double the work. */
-const LEASE = 7;
-
-export async function grantLease({ port }) {
-  const response = await fetch(`http://127.0.0.1:${port}/v3/lease/grant`, {
-    method: 'POST',
-    body: JSON.stringify({ ID: LEASE, TTL: 600 }),
-  });
-  if (!response.ok) throw new Error(await response.text());
-}
-
 /** Keys and values are base64. Eight digits are base64 as they stand, of six bytes. */
 const KEY = `${btoa('services-')}{n}`;
 const VALUE = `${btoa('10.0.0.1:')}{n}`;
 
+/** A key with a lease of its own, which `grant` has made: with many keys a lease is slow. */
 export const put = {
   framing: 'http',
-  request: post('/v3/kv/put', `{"key":"${KEY}","value":"${VALUE}","lease":"${LEASE}"}`),
+  request: post('/v3/kv/put', `{"key":"${KEY}","value":"${VALUE}","lease":"1{n}"}`),
   reply: 'HTTP/1.1 200 OK\r\n*"revision":"*',
+};
+export const grant = {
+  framing: 'http',
+  request: post('/v3/lease/grant', '{"ID":"1{n}","TTL":"3600"}'),
+  reply: 'HTTP/1.1 200 OK\r\n*"ID":"1{n}"*',
 };
 
 /** A watch has a connection of its own. */
@@ -58,7 +53,7 @@ export const watch = {
   framing: 'http',
   subscribe: post('/v3/watch', `{"create_request":{"key":"${btoa('payments!')}"}}`),
   synced: '"created":true',
-  request: post('/v3/kv/put', `{"key":"${btoa('payments!')}","value":"${VALUE}","lease":"${LEASE}"}`),
+  request: post('/v3/kv/put', `{"key":"${btoa('payments!')}","value":"${VALUE}"}`),
   reply: 'HTTP/1.1 200 OK\r\n*"revision":"*',
   event: '"events":[',
 };
