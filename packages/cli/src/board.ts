@@ -1,10 +1,10 @@
 /** What is registered as a table that is drawn again and again, with where it stands. */
 
 import type { WatchEvent } from '@reg/client';
-import { STATUSES, type Timer } from '@reg/protocol';
+import { STATUSES, statusOf, type Timer } from '@reg/protocol';
 import type { Context } from './context.js';
 import { lapse } from './duration.js';
-import { byName, countOf, statusOf, tabulate } from './records.js';
+import { byName, countOf, tabulate } from './records.js';
 import type { Line } from './table.js';
 import { View } from './view.js';
 

@@ -1,11 +1,12 @@
 /** What happens to what is registered, a line for each change; for a program the events as they come. */
 
 import type { WatchEvent } from '@reg/client';
+import { statusOf } from '@reg/protocol';
 import { WARMING } from './commands/query.js';
 import type { Context } from './context.js';
 import { moment } from './duration.js';
 import { nameOf } from './names.js';
-import { STATUS_TONES, showValue, statusOf } from './records.js';
+import { STATUS_TONES, showValue } from './records.js';
 import { type Happening, View } from './view.js';
 
 /** As wide as the widest word of a happening. */

@@ -1,7 +1,7 @@
 /** Records of the registry as people see them. */
 
 import type { InstanceRecord, Json, Timeout } from '@reg/client';
-import type { Status } from '@reg/protocol';
+import { type Status, statusOf } from '@reg/protocol';
 import { age } from './duration.js';
 import type { Column, Table, Tone } from './table.js';
 
@@ -49,10 +49,6 @@ export function tabulate(records: readonly InstanceRecord[], options: TableOptio
     rows: records.map((record) => columns.map(({ cell }) => cell(record, now))),
     tones: records.map((record) => STATUS_TONES[statusOf(record)]),
   };
-}
-
-export function statusOf({ status }: InstanceRecord): Status {
-  return status ?? 'passing';
 }
 
 /** By code units: the same everywhere, whatever language the machine speaks. */

@@ -1,8 +1,7 @@
 /** What is registered, made of the events of a watch, and what each of them means to people. */
 
 import { type InstanceRecord, type KnownInstance, Presence, type Transition, type WatchEvent } from '@reg/client';
-import type { GoneRecord, Status } from '@reg/protocol';
-import { statusOf } from './records.js';
+import { type GoneRecord, type Status, statusOf } from '@reg/protocol';
 
 /** What has become of an instance. `present` and `gone` are what is found after a time of not knowing. */
 export interface Happening {

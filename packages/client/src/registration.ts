@@ -213,12 +213,19 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     return this.close();
   }
 
-  async #change(values: Json, changed: Sayings, signal: AbortSignal | undefined, trace: Trace): Promise<void> {
+  /** @param timeout ms, instead of the client's `requestTimeout`. */
+  async #change(
+    values: Json,
+    changed: Sayings,
+    signal: AbortSignal | undefined,
+    trace: Trace,
+    timeout?: number,
+  ): Promise<void> {
     this.#heartbeats.look();
     if (this.state === 'closed') throw new ClosedError('the registration is closed');
     checkSignal(signal);
     this.#renewals.set(makeContent(values, changed, this.#renewals.basis));
-    await this.#renewals.settled(signal, trace);
+    await this.#renewals.settled(signal, trace, timeout);
   }
 
   async #drain(timeout: number): Promise<DrainResult> {
@@ -226,9 +233,8 @@ export class Registration extends EventEmitter<RegistrationEvents> {
     let result: DrainResult = { watches: 0, acknowledged: 0 };
     if (this.#reply && this.state !== 'closed') {
       const { values } = this.#renewals.content;
-      this.#renewals.set(makeContent(values, { status: 'draining' }, this.#renewals.basis));
       try {
-        await this.#renewals.settled(undefined, captureTrace(), timeout);
+        await this.#change(values, { status: 'draining' }, undefined, captureTrace(), timeout);
         result = await awaitAcks(this.#link, this.key, this.#reply.revision, until, () => this.state === 'closed');
       } catch {
         // Whoever could not be told finds out when it is gone.

@@ -5,7 +5,7 @@
  * In between the heartbeats renew it.
  */
 
-import { type EndReason, type RegisterReply, RegistryError, type Timer, timeoutToMs } from '@reg/protocol';
+import { type EndReason, lingerToMs, type RegisterReply, RegistryError, type Timer, timeoutToMs } from '@reg/protocol';
 import { type Basis, type Claim, type Content, type Identity, rebase, registerLine } from './content.js';
 import { ClosedError, type ConnectionError, ReplyError, type Trace } from './errors.js';
 import type { Heartbeats, Member } from './heartbeats.js';
@@ -64,7 +64,7 @@ export class Renewals implements Member {
   constructor(identity: Identity, content: Content, takeover: boolean, heartbeats: Heartbeats, owner: RenewalsOwner) {
     this.#identity = identity;
     this.ttl = timeoutToMs(identity.ttl);
-    this.#linger = identity.linger === null ? Number.POSITIVE_INFINITY : identity.linger * 1000;
+    this.#linger = lingerToMs(identity.linger ?? undefined);
     this.#content = content;
     this.#versions = content.version;
     this.#takeover = takeover;

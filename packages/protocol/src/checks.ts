@@ -176,7 +176,6 @@ function checkCount(fields: Fields, name: string, least: number): number | undef
 }
 
 function requiredCount(fields: Fields, name: string, least: number): number {
-  required(fields, name);
   const count = checkCount(fields, name, least);
   if (count === undefined) throw new RegistryError('bad_request', `"${name}" is missing`);
   return count;

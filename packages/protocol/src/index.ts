@@ -69,6 +69,7 @@ export {
   type WatchReply,
 } from './messages.js';
 export { checkName } from './names.js';
+export { hasLabels, statusOf } from './records.js';
 export type {
   AckRequest,
   AcksRequest,
@@ -82,4 +83,4 @@ export type {
   UnwatchRequest,
   WatchRequest,
 } from './requests.js';
-export { parseDecimal, parseLinger, parseTimeout, timeoutToMs } from './timeout.js';
+export { lingerToMs, parseDecimal, parseLinger, parseTimeout, timeoutToMs } from './timeout.js';

@@ -1,10 +1,10 @@
 import type { ExplainReply, InstanceRecord } from '@reg/client';
-import type { EndReason, HolderReply } from '@reg/protocol';
+import { type EndReason, type HolderReply, statusOf } from '@reg/protocol';
 import { type Context, withClient } from '../context.js';
 import { age, lapse, moment } from '../duration.js';
 import { CommandError } from '../errors.js';
 import { nameOf, readInstanceName } from '../names.js';
-import { countOf, STATUS_TONES, showLabels, showSeconds, showValue, statusOf, tenths } from '../records.js';
+import { countOf, STATUS_TONES, showLabels, showSeconds, showValue, tenths } from '../records.js';
 import { type Fact, type Line, listFacts } from '../table.js';
 
 /** Tells what is known of one instance, or how it ended. That nothing is known is a failure. */

@@ -1,10 +1,11 @@
 import type { Client, InstanceRecord } from '@reg/client';
+import { statusOf } from '@reg/protocol';
 import { startChild } from '../child.js';
 import { withClient } from '../context.js';
 import { lapse } from '../duration.js';
 import { CommandError } from '../errors.js';
 import { readKey } from '../names.js';
-import { countOf, statusOf } from '../records.js';
+import { countOf } from '../records.js';
 import { View } from '../view.js';
 import { WARMING } from './query.js';
 import { type ChildContext, takeSignals } from './run.js';

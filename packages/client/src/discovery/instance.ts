@@ -1,4 +1,4 @@
-import { type GoneRecord, type InstanceRecord, type Json, STATUSES, type Status } from '@reg/protocol';
+import { type GoneRecord, type InstanceRecord, type Json, STATUSES, type Status, statusOf } from '@reg/protocol';
 import { wireRecord } from '../contracts.js';
 import { type Address, addressOf } from './address.js';
 
@@ -71,10 +71,6 @@ export class Instance {
 /** What tells the instances of one service apart: the name, or nothing for the unnamed one. */
 export function nameOf({ instance = '' }: InstanceRecord | GoneRecord | Instance): string {
   return instance;
-}
-
-export function statusOf({ status }: InstanceRecord): Status {
-  return status ?? 'passing';
 }
 
 /** Whether a record from somewhere else than the registry has what an `Instance` relies on. */

@@ -3,10 +3,10 @@
  * the events of a watch and of nothing else.
  */
 
-import type { InstanceRecord } from '@reg/protocol';
+import { hasLabels, type InstanceRecord, statusOf } from '@reg/protocol';
 import { type KnownInstance, Presence, type Transition } from '../presence.js';
 import type { WatchEvent } from '../watcher.js';
-import { Instance, nameOf, statusOf } from './instance.js';
+import { Instance, nameOf } from './instance.js';
 
 /** What one event has changed. An instance is told from others by its name, however often it is registered anew. */
 export interface Difference {
@@ -28,7 +28,8 @@ export interface ViewSelector {
 }
 
 export class View {
-  readonly #selector: ViewSelector;
+  readonly #tags: readonly string[];
+  readonly #meta: readonly (readonly [string, string])[];
   readonly #presence = new Presence();
   /** One for each that is known, by name. */
   readonly #instances = new Map<string, Instance>();
@@ -37,8 +38,9 @@ export class View {
   #all: readonly Instance[] | undefined;
   #usable: readonly Instance[] | undefined;
 
-  constructor(selector: ViewSelector) {
-    this.#selector = selector;
+  constructor({ tags = [], meta = {} }: ViewSelector) {
+    this.#tags = tags;
+    this.#meta = Object.entries(meta);
   }
 
   /** Every known instance, whatever its status. Another array after each change. */
@@ -107,11 +109,7 @@ export class View {
   }
 
   #selects(record: InstanceRecord): boolean {
-    const { tags = [], meta = {} } = this.#selector;
-    return (
-      tags.every((tag) => record.tags?.includes(tag)) &&
-      Object.entries(meta).every(([name, text]) => record.meta?.[name] === text)
-    );
+    return hasLabels(record, this.#tags, this.#meta);
   }
 
   #select(): readonly Instance[] {

@@ -1,6 +1,6 @@
 /** Which instances a query is answered with. Whoever holds the instances hands them over in order. */
 
-import type { Selector } from '@reg/protocol';
+import { hasLabels, type Labels, type Selector } from '@reg/protocol';
 import type { Instance, Service } from './instance.js';
 
 /** What a query asks for. */
@@ -124,14 +124,7 @@ class Sieve {
   }
 
   #says(body: string): boolean {
-    const { tags = [], meta = {} } = JSON.parse(`{${body}}`) as {
-      tags?: readonly string[];
-      meta?: Readonly<Record<string, string>>;
-    };
-    const { tags: wantedTags, meta: wantedMeta } = this.#selector;
-    return (
-      wantedTags.every((tag) => tags.includes(tag)) &&
-      wantedMeta.every(([name, text]) => Object.hasOwn(meta, name) && meta[name] === text)
-    );
+    const labels: Labels = JSON.parse(`{${body}}`);
+    return hasLabels(labels, this.#selector.tags, this.#selector.meta);
   }
 }

@@ -308,8 +308,8 @@ export class Feed {
   #saySynced(watch: Watch): void {
     const { epoch, isWarming } = this.#hub;
     this.#outlet.addEvents(encodeSynced(watch.number, epoch, watch.position, isWarming));
-    watch.wasWarming = isWarming;
     if (isWarming) this.#warming.add(watch);
+    else this.#warming.delete(watch);
   }
 
   #sayWarm(): void {
@@ -317,7 +317,7 @@ export class Feed {
     if (watch === undefined) return;
     this.#warming.delete(watch);
     // One that begins anew is about to be told `synced` anyway.
-    if (watch.phase !== 'live' || !watch.wasWarming) return;
+    if (watch.phase !== 'live') return;
     watch.position = Math.max(watch.position, this.#hub.told);
     this.#saySynced(watch);
   }

@@ -204,13 +204,13 @@ export class Hub {
   /** @returns whether everything that is durable was told. */
   #tellDurable(): boolean {
     const { durable } = this;
-    const end = this.clock.now() + TURN_MS;
+    const end = this.clock.busy() + TURN_MS;
     let count = 0;
     for (const change of this.#untold) {
       if (change.revision > durable) break;
       count += 1;
       this.#told = change.revision;
-      if (this.#tell(change) && this.clock.now() >= end) break;
+      if (this.#tell(change) && this.clock.busy() >= end) break;
     }
     this.#untold.splice(0, count);
     const isTold = this.#untold[0] === undefined || this.#untold[0].revision > durable;

@@ -22,8 +22,6 @@ export class Watch {
   acknowledged = 0;
   /** Why it begins anew; `undefined` where nothing was told before. */
   reset: ResetEvent['reason'] | undefined;
-  /** Whether its last `synced` said that the daemon is warming. */
-  wasWarming = false;
 
   constructor(number: number, feed: Feed, scope: Scope, acknowledges: boolean) {
     this.number = number;
