@@ -27,6 +27,9 @@ import { lingerToMs, parseLinger, parseTimeout, timeoutToMs } from './timeout.js
 /** What JSON.parse made of a line: it inherits nothing that has the name of a field. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** The selector of a query that has none; always this one, so that it is told by one comparison. */
+export const NOT_SELECTIVE: Selector = { status: undefined, tags: [], meta: [] };
+
 /** One row per command. */
 const CHECKS: {
   [T in CommandType]: (fields: Fields, id: RequestId | undefined, limits: Limits) => Request & { type: T };
@@ -205,6 +208,7 @@ function checkOwnStatus(fields: Fields): OwnStatus {
 
 function checkSelector(fields: Fields): Selector {
   const { status, tags, meta } = fields;
+  if (isAbsent(status) && isAbsent(tags) && isAbsent(meta)) return NOT_SELECTIVE;
   const known = [...STATUSES, 'any' as const].find((word) => word === status);
   if (!isAbsent(status) && known === undefined) {
     throw new RegistryError('bad_request', `"status" must be one of ${STATUSES.join(', ')}, or "any"`);

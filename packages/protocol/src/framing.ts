@@ -61,6 +61,20 @@ export class LineReader {
     }
   }
 
+  /** What was pushed last, with what was not read before it; and up to where it was read. */
+  get chunk(): Buffer {
+    return this.#chunk;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Takes note that somebody else has read whole lines of the chunk, up to `offset`. Not within a line. */
+  skip(offset: number): void {
+    this.#offset = offset;
+  }
+
   /** Whether a line has begun whose end has not come. */
   get partial(): boolean {
     return this.#carried > 0 || this.#skipping;

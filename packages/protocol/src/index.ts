@@ -1,3 +1,4 @@
+export { NOT_SELECTIVE } from './checks.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export {
   decodeRequest,
@@ -69,6 +70,7 @@ export {
   type WatchReply,
 } from './messages.js';
 export { checkName } from './names.js';
+export { RequestReader } from './reader.js';
 export { hasLabels, statusOf } from './records.js';
 export type {
   AckRequest,

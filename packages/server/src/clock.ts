@@ -14,11 +14,13 @@ export class RegistryClock {
   readonly #offset: number;
   #lastLook: number;
   #excluded = 0;
+  #latest: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#lastLook = clock.monotonic();
     this.#offset = clock.wall() - this.#lastLook;
+    this.#latest = this.#lastLook + this.#offset;
   }
 
   /** Registry time in ms: for deadlines, and for whatever else must not run while nobody could act. */
@@ -27,7 +29,16 @@ export class RegistryClock {
     const gap = look - this.#lastLook;
     this.#lastLook = look;
     if (gap > STALL_MS) this.#excluded += gap;
-    return look + this.#offset - this.#excluded;
+    this.#latest = look + this.#offset - this.#excluded;
+    return this.#latest;
+  }
+
+  /**
+   * Registry time at the last look. For what is done very often within a turn of the loop, and may be a moment off: a
+   * look costs as much as finding an instance.
+   */
+  get latest(): number {
+    return this.#latest;
   }
 
   /**

@@ -36,6 +36,8 @@ export class Outbox implements Outlet {
   /** Some of a long reply was gathered, and not all of it. */
   #isWithinReply = false;
   #carriesEvents = false;
+  /** The peer has to read before more is written. */
+  #isClogged = false;
   #isYielding = false;
   /** Ready and not yet written: whole lines, but for a long reply. */
   #text = '';
@@ -56,8 +58,8 @@ export class Outbox implements Outlet {
    * no reason: its heartbeats count, and the replies wait in their slots.
    */
   get isFull(): boolean {
-    const isClogged = this.#stream.writableNeedDrain && !this.#carriesEvents;
-    return isClogged || this.#slots.length >= MAX_WAITING || this.#waitingBytes > MAX_WAITING_BYTES;
+    const isClosed = this.#isClogged && !this.#carriesEvents;
+    return isClosed || this.#slots.length >= MAX_WAITING || this.#waitingBytes > MAX_WAITING_BYTES;
   }
 
   /** Whether everything has been handed to the stream. */
@@ -72,13 +74,7 @@ export class Outbox implements Outlet {
    */
   add(id: RequestId | undefined, requestBytes: number, reply: Eventually<Reply>): void {
     if (reply instanceof Promise) {
-      const slot: Slot = { reply: undefined, bytes: requestBytes };
-      this.#push(slot);
-      const settle = (settled: Reply): void => {
-        this.#fill(slot, settled);
-        this.#onRoom();
-      };
-      reply.then(settle, (error: unknown) => settle(errorReply(id, error)));
+      this.#await(id, requestBytes, reply);
     } else if (typeof reply.line === 'string' && this.#mayPass(reply)) {
       this.#gather(reply.line);
       reply.onSent?.();
@@ -89,7 +85,7 @@ export class Outbox implements Outlet {
 
   /** Writes what is ready, as far as the peer takes it. */
   send(): void {
-    while (!this.#stream.writableNeedDrain) {
+    while (!this.#isClogged) {
       const slot = this.#slots[0];
       if (slot?.reply === undefined || slot.reply.shows > this.#durable()) break;
       const { line } = slot.reply;
@@ -111,6 +107,11 @@ export class Outbox implements Outlet {
     this.#write();
   }
 
+  /** The peer has read what was written. */
+  drained(): void {
+    this.#isClogged = false;
+  }
+
   /** What shows changes that were undone fails with `error` instead. */
   fail(error: Error): void {
     for (const slot of this.#slots) {
@@ -121,7 +122,7 @@ export class Outbox implements Outlet {
 
   /** Whether events may be added: the peer reads, no more waits than is written at once, and no reply is half said. */
   get isOpen(): boolean {
-    return !this.#stream.writableNeedDrain && this.#text.length < WRITE_CHARS && !this.#isWithinReply;
+    return !this.#isClogged && this.#text.length < WRITE_CHARS && !this.#isWithinReply;
   }
 
   /** How many times something was written. */
@@ -145,14 +146,24 @@ export class Outbox implements Outlet {
     });
   }
 
+  #await(id: RequestId | undefined, requestBytes: number, reply: Promise<Reply>): void {
+    const slot: Slot = { reply: undefined, bytes: requestBytes };
+    this.#push(slot);
+    const settle = (settled: Reply): void => {
+      this.#fill(slot, settled);
+      this.#onRoom();
+    };
+    reply.then(settle, (error: unknown) => settle(errorReply(id, error)));
+  }
+
   /** Whether the reply may leave at once: it waits for nothing, and nothing waits before it. */
   #mayPass({ shows }: Reply): boolean {
-    return this.#slots.length === 0 && shows <= this.#durable() && !this.#stream.writableNeedDrain;
+    return this.#slots.length === 0 && shows <= this.#durable() && !this.#isClogged;
   }
 
   /** `undefined` where none is to be made now: the peer has to read first, or others have their turn. */
   #nextPiece(line: Iterator<string>): IteratorResult<string> | undefined {
-    if (this.#stream.writableNeedDrain || this.#piecesLeft === 0) return undefined;
+    if (this.#isClogged || this.#piecesLeft === 0) return undefined;
     this.#piecesLeft -= 1;
     // A stream drains within the turn as long as the system takes everything, so it does not end the turn.
     if (this.#piecesLeft === 0) {
@@ -185,7 +196,7 @@ export class Outbox implements Outlet {
     if (text === '') return;
     this.#text = '';
     this.#writes += 1;
-    this.#stream.write(text);
+    this.#isClogged = !this.#stream.write(text);
   }
 }
 

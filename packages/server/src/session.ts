@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { decodeRequest, formatEndpoint, LineReader, RegistryError, RequestError, TOO_LONG } from '@reg/protocol';
+import { formatEndpoint, RegistryError, RequestError, type RequestId, RequestReader } from '@reg/protocol';
 import type { Caller } from './caller.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
@@ -15,6 +15,8 @@ const STANDSTILL_MS = 30_000;
 const FAREWELL_MS = 5000;
 /** How long a session answers before it lets others have their turn, in ms. */
 const TURN_MS = 5;
+/** How many requests are answered before it looks whether that time is over. A look costs as much as a good part of one. */
+const REQUESTS_PER_LOOK = 16;
 
 /**
  * One connection: takes requests from a stream, line by line, and has them answered in order. It takes no more
@@ -24,7 +26,7 @@ export class Session {
   readonly #stream: Duplex;
   readonly #core: Core;
   readonly #logger: Logger;
-  readonly #reader: LineReader;
+  readonly #reader: RequestReader;
   readonly #outbox: Outbox;
   readonly #waiting: Set<Session>;
   readonly #caller: Caller;
@@ -43,7 +45,7 @@ export class Session {
     this.#core = core;
     this.#logger = logger;
     this.#waiting = waiting;
-    this.#reader = new LineReader(core.limits.maxLineBytes);
+    this.#reader = new RequestReader(core.limits);
     this.#outbox = new Outbox(
       stream,
       () => core.log.durable,
@@ -58,6 +60,7 @@ export class Session {
     });
     stream.on('drain', () => {
       this.#unreadSince = undefined;
+      this.#outbox.drained();
       this.resume();
     });
     stream.on('end', () => this.end());
@@ -78,7 +81,7 @@ export class Session {
     if (this.#stream.destroyed) return;
     this.#outbox.send();
     do {
-      if (!this.#isGivingWay) this.#answerLines();
+      if (!this.#isGivingWay) this.#answerRequests();
       this.#outbox.send();
       // What has filled the outbox may have left it within the same call, and then nothing else calls back.
     } while (!this.#isGivingWay && this.#reader.unread && !this.#outbox.isFull);
@@ -130,16 +133,15 @@ export class Session {
     this.#stream.end();
   }
 
-  /** Answers one line at least, however many others have had their turn: it may be a heartbeat. */
-  #answerLines(): void {
+  /** Answers one request at least, however many others have had their turn: it may be a heartbeat. */
+  #answerRequests(): void {
     const { clock, turn } = this.#core;
-    const end = Math.min(turn.end, clock.busy() + TURN_MS);
-    while (!this.#outbox.isFull) {
-      const line = this.#reader.next();
-      if (line === undefined) return;
-      this.#partialSince = undefined;
-      this.#answer(line);
-      if (clock.busy() < end) continue;
+    const now = clock.busy();
+    const end = Math.min(turn.end, now + TURN_MS);
+    const perLook = now < end ? REQUESTS_PER_LOOK : 1;
+    for (let answered = 1; !this.#outbox.isFull; answered += 1) {
+      if (!this.#answerNext()) return;
+      if (answered % perLook !== 0 || clock.busy() < end) continue;
       this.#isGivingWay = true;
       setImmediate(() => {
         this.#isGivingWay = false;
@@ -149,22 +151,20 @@ export class Session {
     }
   }
 
-  #answer(line: Buffer | typeof TOO_LONG): void {
-    if (line === TOO_LONG) {
-      const { maxLineBytes } = this.#core.limits;
-      const error = new RegistryError('line_too_long', `a line must be at most ${maxLineBytes} bytes`);
-      this.#outbox.add(undefined, 0, errorReply(undefined, error));
-      return;
-    }
-    let id: string | number | undefined;
+  /** @returns whether there was a request, or a line that should have been one. */
+  #answerNext(): boolean {
+    let id: RequestId | undefined;
     try {
-      const request = decodeRequest(line, this.#core.limits);
+      const request = this.#reader.next();
+      if (request === undefined) return false;
       id = request.id;
-      this.#outbox.add(id, line.length, dispatch(request, this.#core, this.#caller));
+      this.#outbox.add(id, this.#reader.length, dispatch(request, this.#core, this.#caller));
     } catch (error) {
       if (!(error instanceof RegistryError)) this.#logger.error({ err: error }, 'a request failed');
       this.#outbox.add(id, 0, errorReply(error instanceof RequestError ? error.id : id, error));
     }
+    this.#partialSince = undefined;
+    return true;
   }
 
   #watchLine(): void {

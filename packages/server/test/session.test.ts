@@ -246,7 +246,8 @@ test('many sessions with much to answer give way to the others together, and non
   expect(answered()).toBe(10_000);
   const most = Math.max(...counts.map((count, turn) => count - (counts[turn - 1] ?? 0)));
   expect(most).toBeGreaterThanOrEqual(100);
-  expect(most).toBeLessThan(400);
+  // Each look takes half a ms of a turn of 20, and is followed by 16 requests; who comes too late has one.
+  expect(most).toBeLessThan(40 * 16 + 100);
 });
 
 test('a session with much to answer gives way to the others, and loses nothing', async () => {

@@ -1,4 +1,4 @@
-import { ALL, LINE_END, openReply, type QueryRequest, RegistryError } from '@reg/protocol';
+import { ALL, LINE_END, NOT_SELECTIVE, openReply, type QueryRequest, RegistryError } from '@reg/protocol';
 import type { Core } from '../core.js';
 import { encodeRecord, type Instance } from '../registry/instance.js';
 import { MAX_LOOKS, type Selected } from '../registry/selection.js';
@@ -14,7 +14,34 @@ const PIECE_BYTES = 64 * 1024;
  * to send them.
  */
 export function query(request: QueryRequest, core: Core): Reply {
-  const now = core.clock.now();
+  const now = core.clock.latest;
+  if (!isOrdinary(request)) return select(request, core, now).reply;
+  const { answers } = core.registry;
+  const kept = answers.get(request.key, now);
+  if (kept !== undefined) return kept;
+  const { reply, instances } = select(request, core, now);
+  const [first] = instances;
+  if (first !== undefined && typeof reply.line === 'string') {
+    answers.keep(first.service.name, reply.line, reply.shows, validUntil(instances, now, core.warmUntil));
+  }
+  return reply;
+}
+
+/** Whether it asks for a service as it is, and nothing more: such answers are kept. */
+function isOrdinary({ id, key, instance, detail, limit, after, selector }: QueryRequest): boolean {
+  const isWhole = id === undefined && instance === undefined && limit === Number.POSITIVE_INFINITY && after === 0;
+  return isWhole && selector === NOT_SELECTIVE && !detail && key !== ALL;
+}
+
+/** When the reply says something else though nothing was changed: at the first expiry, or when the grace is over. */
+function validUntil(instances: readonly Instance[], now: number, warmUntil: number): number {
+  let until = now < warmUntil ? warmUntil : Number.POSITIVE_INFINITY;
+  for (const { expiresAt } of instances) until = Math.min(until, expiresAt);
+  return until;
+}
+
+/** Makes a reply, and tells which instances are in it. */
+function select(request: QueryRequest, core: Core, now: number): { reply: Reply; instances: readonly Instance[] } {
   const { id, key, instance, selector, after, limit, detail } = request;
   const service = key === ALL ? undefined : key;
   const selected = core.registry.select(
@@ -26,7 +53,8 @@ export function query(request: QueryRequest, core: Core): Reply {
   const opening = `${openReply(id)},${encodeHead(selected, core, now)}"services":[`;
   const { instances, bytes } = selected;
   const pieces = encodeInPieces(opening, instances, detail ? now : undefined);
-  return { id, shows: selected.revision, line: bytes > PIECE_BYTES ? pieces : [...pieces].join('') };
+  const line = bytes > PIECE_BYTES ? pieces : [...pieces].join('');
+  return { reply: { id, shows: selected.revision, line }, instances };
 }
 
 /** No page that a client could go on with. */

@@ -12,7 +12,7 @@ import type { Reply } from '../reply.js';
  */
 export function register(request: RegisterRequest, core: Core, caller: Caller): Eventually<Reply> {
   const { registry, clock } = core;
-  const now = clock.now();
+  const now = clock.latest;
   const current = registry.find(request.key, request.instance);
   if (current === undefined) return registerFirst(request, core, caller);
   if (current.expiresAt <= now) {
@@ -74,7 +74,7 @@ function propose(
     status,
     linger,
     owner,
-    expiresAt: core.clock.now() + ttl,
+    expiresAt: core.clock.latest + ttl,
   };
   const ordered = core.log.propose(change);
   if (ordered instanceof Promise) return ordered.then((revision) => settle(request, core, caller, change, revision));

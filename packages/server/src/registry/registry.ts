@@ -1,5 +1,6 @@
 import { type EndReason, STATUSES, type Status, UNOWNED } from '@reg/protocol';
 import type { Change, EndChange, RegisterChange } from '../change.js';
+import { Answers } from './answers.js';
 import { Endings } from './endings.js';
 import { History } from './history.js';
 import type { Holder } from './holder.js';
@@ -16,6 +17,7 @@ import { TimingWheel } from './wheel.js';
 export class Registry {
   readonly history: History;
   readonly endings = new Endings();
+  readonly answers = new Answers();
   readonly #services = new Map<string, Service>();
   readonly #roster = new Roster();
   readonly #wheel: TimingWheel;
@@ -68,6 +70,7 @@ export class Registry {
     if (!isFirst && current?.generation !== change.generation) return false;
     if (change.kind === 'register') this.#register(current, change).revision = change.revision;
     else if (current !== undefined) this.#end(current, change);
+    this.answers.drop(change.key);
     this.history.push(change);
     return true;
   }
@@ -96,6 +99,7 @@ export class Registry {
     for (const status of STATUSES) this.#byStatus[status] = 0;
     this.#roster.clear();
     this.#wheel.clear();
+    this.answers.clear();
     this.restored(0);
   }
 
@@ -159,6 +163,7 @@ export class Registry {
     if (expiresAt >= instance.expiresAt) return;
     instance.expiresAt = expiresAt;
     this.#wheel.refile(instance);
+    this.answers.drop(instance.service.name);
   }
 
   /** What is asked for and has not expired at `now`, in the order of generations. */
