@@ -78,8 +78,9 @@ export class ExpiryLoop {
   end(due: readonly Instance[]): boolean {
     try {
       for (const instance of due) {
-        const ordered = this.#log.propose(endOf('expire', instance, this.#clock.wall()));
-        if (ordered instanceof Promise) this.#await(instance, ordered);
+        const change = endOf('expire', instance, this.#clock.wall());
+        const ordered = this.#log.propose(change);
+        if (ordered instanceof Promise) this.#await(instance, change.expiresAt, ordered);
       }
       return true;
     } catch (error) {
@@ -89,8 +90,8 @@ export class ExpiryLoop {
   }
 
   /** While a log that orders elsewhere has not said, it is not proposed again. */
-  #await(instance: Instance, ordered: Promise<unknown>): void {
+  #await(instance: Instance, expiresAt: number, ordered: Promise<unknown>): void {
     this.#registry.unfile(instance);
-    ordered.catch(() => this.#registry.refile(instance));
+    ordered.catch(() => this.#registry.refile(instance, expiresAt));
   }
 }

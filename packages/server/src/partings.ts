@@ -146,7 +146,7 @@ export class Partings {
 
   /** Whether it has neither come back nor ended. */
   #isParted(instance: Instance): boolean {
-    return instance.grip === -1 && this.#registry.find(instance.service.name, instance.id) === instance;
+    return instance.grip === -1 && this.#registry.find(instance.key, instance.id) === instance;
   }
 
   /** @returns whether the log took it. */

@@ -91,7 +91,7 @@ export class RegistryServer implements LogHost, Counts {
     this.#limits = limitsOf(this.config);
     this.logger = logger;
     this.clock = new RegistryClock(clock);
-    this.registry = new Registry(this.config.history, this.clock.now());
+    this.registry = new Registry(this.config.history);
     this.#log = log ?? createLog(this.config);
     this.#hub = new Hub(this.registry, this.#log, this.clock, this.#limits.maxWatches);
     this.#onFatal = onFatal;

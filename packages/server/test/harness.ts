@@ -2,9 +2,16 @@ import { type Duplex, type DuplexOptions, duplexPair } from 'node:stream';
 import { UNOWNED } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { createServer, type RegistryServer, type ServerOptions } from '@reg/server';
+import type { RegisterChange } from '../src/change.js';
+import { Instance } from '../src/registry/instance.js';
 
 /** What a plain register of the article says of itself, as a change has it. */
 export const PLAIN = { status: 'passing', linger: Number.POSITIVE_INFINITY, owner: UNOWNED } as const;
+
+/** The instance that a change makes, where there was none. It has no seat, and so no deadline. */
+export function instanceOf(change: RegisterChange): Instance {
+  return new Instance(change, change, undefined);
+}
 
 /** A reply as it came, for tests to look into. */
 export type Received = Record<string, unknown> & { ok: boolean };

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Holder } from '../src/registry/holder.js';
-import { createInstance, createService, type Instance } from '../src/registry/instance.js';
-import { type Peer, PLAIN, settle, startDaemon } from './harness.js';
+import type { Instance } from '../src/registry/instance.js';
+import { instanceOf, type Peer, PLAIN, settle, startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
 
 const heartbeat = (peer: Peer) => peer.ask({ type: 'heartbeat' });
@@ -172,9 +172,8 @@ async function registerHeld(peer: Peer, log: HeldLog): Promise<void> {
 }
 
 test('holders keep apart what each of them holds, in whatever order it comes, moves, changes and goes', () => {
-  const service = createService('s');
   const create = (generation: number, revision: number): Instance =>
-    createInstance(service, {
+    instanceOf({
       kind: 'register',
       key: 's',
       instance: `i${generation}`,

@@ -197,7 +197,7 @@ test('that an instance is lost for good is not told before that is durable', asy
 });
 
 test('the ends of those without an owner do not crowd out the others', () => {
-  const registry = new Registry(10, 0);
+  const registry = new Registry(10);
   const times = { at: 0, registered: 0, ttl: 1, expiresAt: 1 };
   for (let revision = 1; revision <= 24_000; revision += 2) {
     const name = { key: 'db', instance: '', generation: revision };

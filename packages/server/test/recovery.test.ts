@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import type { Change, RegisterChange } from '../src/change.js';
 import { deadlinesAfterRestart, deadlinesAfterRollback } from '../src/log/recovery.js';
-import { createInstance, createService, endOf, type Instance } from '../src/registry/instance.js';
+import { endOf, type Instance } from '../src/registry/instance.js';
 import { Registry } from '../src/registry/registry.js';
-import { PLAIN } from './harness.js';
+import { Roster } from '../src/registry/roster.js';
+import { instanceOf, PLAIN } from './harness.js';
 
 const NOW = 1_000_000;
 
 /** An instance of generation 1 as of some revision, due in `left` ms. */
 function instance(given: Partial<RegisterChange> & { left?: number }): Instance {
   const { revision = 1, ttl = 10_000, left = ttl, at = NOW, status = PLAIN.status, linger = PLAIN.linger } = given;
-  return createInstance(createService('a'), {
+  const made = instanceOf({
     kind: 'register',
     revision,
     key: 'a',
@@ -25,6 +26,8 @@ function instance(given: Partial<RegisterChange> & { left?: number }): Instance 
     linger,
     expiresAt: NOW + left,
   });
+  new Roster().add(made, NOW + left);
+  return made;
 }
 
 describe('after a failed commit, an instance has left', () => {
@@ -87,7 +90,7 @@ describe('after a restart, an instance has left', () => {
 });
 
 test('a service that comes from a snapshot has changed no later than that, and no earlier than its instances', () => {
-  const registry = new Registry(10, 0);
+  const registry = new Registry(10);
   const times = { at: 0, registered: 0, ttl: 1000, expiresAt: 1000 };
   const change = { kind: 'register', key: 'web', body: '', ...times, ...PLAIN } as const;
   registry.restore({ ...change, instance: 'a', generation: 1, revision: 3 }, 5);

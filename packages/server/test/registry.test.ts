@@ -2,9 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Change, RegisterChange } from '../src/change.js';
 import { History } from '../src/registry/history.js';
-import { createInstance, createService, type Instance } from '../src/registry/instance.js';
 import { Registry } from '../src/registry/registry.js';
-import { Roster } from '../src/registry/roster.js';
 import { PLAIN } from './harness.js';
 
 function registration(revision: number, key: string, generation = revision, values = revision): RegisterChange {
@@ -32,8 +30,8 @@ test('applying depends on the state and the change alone: the same changes give 
   });
   fc.assert(
     fc.property(fc.array(change), (steps) => {
-      const first = new Registry(100, 0);
-      const second = new Registry(100, 0);
+      const first = new Registry(100);
+      const second = new Registry(100);
       const model = new Map<string, { generation: number; revision: number }>();
       steps.forEach(({ kind, key, stale }, index) => {
         const revision = index + 1;
@@ -53,56 +51,13 @@ test('applying depends on the state and the change alone: the same changes give 
         else model.delete(key);
       });
       const shown = (registry: Registry) =>
-        registry
-          .all()
-          .map(({ service, generation, revision, body }) => ({ key: service.name, generation, revision, body }));
+        registry.all().map(({ key, generation, revision, body }) => ({ key, generation, revision, body }));
       expect(shown(first)).toEqual(shown(second));
       expect(
         Object.fromEntries(shown(first).map(({ key, generation, revision }) => [key, { generation, revision }])),
       ).toEqual(Object.fromEntries(model));
       expect(first.revision).toBe(steps.length);
     }),
-  );
-});
-
-test('the roster keeps the order of generations through any coming and going', () => {
-  const service = createService('s');
-  fc.assert(
-    fc.property(
-      fc.array(fc.tuple(fc.constantFrom('add', 'remove', 'replace'), fc.nat()), { maxLength: 200 }),
-      fc.nat(5000),
-      (steps, warmUp) => {
-        const roster = new Roster();
-        const model: Instance[] = [];
-        let generation = 0;
-        const add = (): void => {
-          generation += 2;
-          const instance = createInstance(service, registration(generation, 's'));
-          roster.add(instance);
-          model.push(instance);
-        };
-        for (let n = 0; n < warmUp; n += 1) add();
-        while (model.length > 20)
-          roster.remove(...(model.splice(model.length % 7 === 0 ? 0 : model.length - 3, 1) as [Instance]));
-        for (const [step, at] of steps) {
-          const index = at % (model.length || 1);
-          const instance = model[index];
-          if (step === 'add' || instance === undefined) add();
-          else if (step === 'remove') roster.remove(...(model.splice(index, 1) as [Instance]));
-          else {
-            const changed = createInstance(service, registration(instance.generation, 's'));
-            roster.replace(instance, changed);
-            model[index] = changed;
-          }
-        }
-        expect(roster.toArray()).toEqual(model);
-        expect(roster.size).toBe(model.length);
-        for (const after of [0, 1, ...model.map((instance) => instance.generation), generation + 1]) {
-          expect([...roster.after(after)]).toEqual(model.filter((instance) => instance.generation > after));
-        }
-      },
-    ),
-    { numRuns: 50 },
   );
 });
 

@@ -126,7 +126,7 @@ interface Given {
 
 /** A registry of these, in which each has its place as its id. */
 function registryOf(given: readonly Given[]): Registry {
-  const registry = new Registry(10, 0);
+  const registry = new Registry(10);
   given.forEach(({ key, status, tags, zone, isExpired }, index) => {
     const body = `"values":${JSON.stringify(zone)},"timeout":1,"tags":${JSON.stringify(tags)},"meta":${JSON.stringify({ zone })}`;
     const times = { at: 0, registered: 0, ttl: 1000, expiresAt: isExpired ? 500 : 1000 };

@@ -90,9 +90,9 @@ class Follower {
       expect(actual.sort()).toEqual(
         this.#daemon.server.registry
           .all()
-          .filter(({ service }) => isIn(what, service.name))
-          .map(({ service, id, body, revision }) => [
-            nameOf({ key: service.name, instance: id }),
+          .filter(({ key }) => isIn(what, key))
+          .map(({ key, id, body, revision }) => [
+            nameOf({ key, instance: id }),
             JSON.parse(`{${body}}`).values,
             revision,
           ])

@@ -16,7 +16,7 @@ export function explain({ id, key, instance: name }: ExplainRequest, { registry,
   const watchers = hub.watchersOf(key);
   const found = registry.find(key, name);
   const instance = found !== undefined && found.expiresAt > now ? found : undefined;
-  const service = instance === undefined ? '' : `,"service":${encodeRecord(instance, now)}`;
+  const service = instance === undefined ? '' : `,"service":${encodeRecord(instance, instance.expiresAt - now)}`;
   const rest: Omit<ExplainReply, 'revision' | 'service'> = {
     ...(instance === undefined ? endedOf(registry, key, name) : detailsOf(instance, clock.wall() - now)),
     watches: watchers.count,

@@ -22,7 +22,7 @@ export function query(request: QueryRequest, core: Core): Reply {
   const { reply, instances } = select(request, core, now);
   const [first] = instances;
   if (first !== undefined && typeof reply.line === 'string') {
-    answers.keep(first.service.name, reply.line, reply.shows, validUntil(instances, now, core.warmUntil));
+    answers.keep(first.key, reply.line, reply.shows, validUntil(instances, now, core.warmUntil));
   }
   return reply;
 }
@@ -52,7 +52,9 @@ function select(request: QueryRequest, core: Core, now: number): { reply: Reply;
   if (selected.cut !== undefined && (!isPage || selected.next === after)) throw tooLarge(selected, core);
   const opening = `${openReply(id)},${encodeHead(selected, core, now)}"services":[`;
   const { instances, bytes } = selected;
-  const pieces = encodeInPieces(opening, instances, detail ? now : undefined);
+  // As of now: while a long reply is sent, instances are renewed, and end.
+  const left = detail ? instances.map(({ expiresAt }) => expiresAt - now) : undefined;
+  const pieces = encodeInPieces(opening, instances, left);
   const line = bytes > PIECE_BYTES ? pieces : [...pieces].join('');
   return { reply: { id, shows: selected.revision, line }, instances };
 }
@@ -72,12 +74,12 @@ function encodeHead({ revision, cut, next }: Selected, { warmUntil }: Core, now:
 function* encodeInPieces(
   opening: string,
   instances: readonly Instance[],
-  leftAt: number | undefined,
+  left: readonly number[] | undefined,
 ): Generator<string> {
   let text = opening;
   let separator = '';
-  for (const instance of instances) {
-    text += separator + encodeRecord(instance, leftAt);
+  for (const [index, instance] of instances.entries()) {
+    text += separator + encodeRecord(instance, left?.[index]);
     separator = ',';
     if (text.length < PIECE_BYTES) continue;
     yield text;

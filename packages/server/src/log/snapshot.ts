@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { changeOf, type Instance } from '../registry/instance.js';
+import type { Instance } from '../registry/instance.js';
 import { snapshotPath, writeWhole } from './folder.js';
 import { EntryWriter, encodeFileHeader, type FileHeader } from './format.js';
 
@@ -26,7 +26,7 @@ async function* encodeSnapshot({ header, instances, ready, signal }: SnapshotSou
   const writer = new EntryWriter();
   let generation = 0;
   for (const instance of instances) {
-    writer.add(changeOf(instance), generation);
+    writer.add(instance, generation);
     generation = instance.generation;
     if (writer.length < PIECE_BYTES) continue;
     yield writer.finish();

@@ -1,3 +1,5 @@
+import { own } from './own.js';
+
 /** So many answers are kept at most, twice over; and a longer one is made each time. 32 MiB hold them all. */
 const MAX_KEPT = 16_384;
 const MAX_CHARS = 1024;
@@ -28,8 +30,7 @@ export class Answers {
   /** @param service not a slice of a longer text, which would be kept with it. */
   keep(service: string, line: string, shows: number, until: number): void {
     if (line.length > MAX_CHARS) return;
-    // A text that was joined is a tree of its parts, each with a place of its own, until it is made anew.
-    this.#add(service, { id: undefined, shows, line: Buffer.from(line).toString(), until });
+    this.#add(service, { id: undefined, shows, line: own(line), until });
   }
 
   /** The service has changed, or something of it ends sooner than it did. */

@@ -95,6 +95,7 @@ export class Holder {
     instance.grip = old.grip;
     if (old.grip !== -1) this.#held[old.grip] = instance;
     old.grip = -1;
+    old.holder = undefined;
   }
 
   /** Lets go of what is gone, and remembers it for the next heartbeat. What it does not hold it has not lost. */
@@ -102,8 +103,8 @@ export class Holder {
     if (instance.grip === -1) return;
     this.release(instance);
     if (this.#ended.length === MAX_ENDED) return;
-    const { service, id, generation } = instance;
-    this.#ended.push({ key: service.name, instance: id, generation, reason, revision, toldWith: undefined });
+    const { key, id, generation } = instance;
+    this.#ended.push({ key, instance: id, generation, reason, revision, toldWith: undefined });
   }
 
   /** What ended by the change `revision` need not be told: this connection itself has asked for it. */

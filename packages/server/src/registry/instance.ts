@@ -1,119 +1,116 @@
 import { type Status, UNNAMED } from '@reg/protocol';
 import type { EndChange, RegisterChange } from '../change.js';
 import type { Holder } from './holder.js';
-
-/** A service: it exists as long as it has an instance. */
-export interface Service {
-  readonly name: string;
-  /** How each of its records begins, as JSON, and how many bytes that is. */
-  readonly opening: string;
-  readonly openingBytes: number;
-  /** By id, in the order of their generations. */
-  readonly instances: Map<string, Instance>;
-  /** Revision of the last change of any of its instances, also of one that is gone. */
-  revision: number;
-  /** The sum of its instances' `recordBytes`. */
-  recordBytes: number;
-}
+import { own } from './own.js';
+import type { Row } from './roster.js';
+import type { Terms } from './terms.js';
 
 /**
- * One registration, as it was last changed. An update makes a new object, so who holds one of a moment holds
- * that moment; only the deadline, who holds it, and the marks of those who file it, change in place.
+ * One registration, as it was last changed: what the change said that made it. An update makes a new object, so who
+ * holds one of a moment holds that moment; only who holds it, and where it sits, change in place. There may be millions,
+ * so that each field counts.
  */
-export interface Instance {
-  readonly service: Service;
+export class Instance implements RegisterChange {
+  /** The service's name. */
+  readonly key: string;
+  /** `UNNAMED` for the unnamed one. */
   readonly id: string;
   readonly body: string;
-  readonly status: Status;
-  /** How long it outlives its connection, in ms; `Infinity` where it is bound to none. */
-  readonly linger: number;
   /** `UNOWNED` for none. */
   readonly owner: string;
-  /** Time to live in ms. */
-  readonly ttl: number;
+  readonly terms: Terms;
   readonly revision: number;
   readonly generation: number;
-  readonly registered: number;
   /** When it was last changed, in ms since the Unix epoch. */
   readonly at: number;
+  /** How long before that it was first registered, in ms. Most often 0, which takes less than another time does. */
+  readonly #age: number;
   /** At most so many bytes is its record in a reply. */
   readonly recordBytes: number;
-  /** Registry time; a renewal writes just this. */
-  expiresAt: number;
-  /** The timing wheel's: which tick it is filed under, and where there. -1 where it is not filed. */
-  tick: number;
-  place: number;
-  /** The roster's: its index. */
-  seat: number;
+  /** The roster's: where it sits; in no row where it is not registered any more, or was changed since. */
+  row: Row | undefined = undefined;
+  seat = 0;
   /** The connection that registered it last, since the start; and where that holds it, -1 where it does not any more. */
-  holder: Holder | undefined;
-  grip: number;
+  holder: Holder | undefined = undefined;
+  grip = -1;
+
+  /**
+   * @param terms those of the change.
+   * @param old what it updates, whose texts it shares as far as they are the same.
+   */
+  constructor(change: RegisterChange, terms: Terms, old: Instance | undefined) {
+    const { key, instance: id, body, owner, revision, generation, at, registered } = change;
+    this.key = old?.key ?? own(key);
+    this.id = old?.id ?? own(id);
+    this.body = old?.body === body ? old.body : own(body);
+    this.owner = old?.owner === owner ? old.owner : own(owner);
+    this.terms = terms;
+    this.revision = revision;
+    this.generation = generation;
+    this.at = at;
+    this.#age = at - registered;
+    this.recordBytes = RECORD_OVERHEAD + 2 * (Buffer.byteLength(key) + Buffer.byteLength(id)) + Buffer.byteLength(body);
+  }
+
+  get kind(): 'register' {
+    return 'register';
+  }
+
+  /** Its id, as changes name it. */
+  get instance(): string {
+    return this.id;
+  }
+
+  get status(): Status {
+    return this.terms.status;
+  }
+
+  get ttl(): number {
+    return this.terms.ttl;
+  }
+
+  get linger(): number {
+    return this.terms.linger;
+  }
+
+  /** When its generation was first registered, in ms since the Unix epoch. */
+  get registered(): number {
+    return this.at - this.#age;
+  }
+
+  /** When it is due, in registry time. What is not registered any more has been due for ever. */
+  get expiresAt(): number {
+    return this.row?.deadlines[this.seat] ?? Number.NEGATIVE_INFINITY;
+  }
 }
 
 /** The digits and the names of fields that a record has beside its key, instance and body, generously. */
 const RECORD_OVERHEAD = 192;
 
-export function createService(name: string): Service {
-  const opening = openingOf(name);
-  const openingBytes = Buffer.byteLength(opening);
-  return { name, opening, openingBytes, instances: new Map(), revision: 0, recordBytes: 0 };
-}
-
-export function createInstance(service: Service, change: RegisterChange): Instance {
-  const { instance: id, body, status, linger, owner, ttl, revision, generation, registered, at, expiresAt } = change;
-  const idBytes = id === UNNAMED ? 0 : Buffer.byteLength(JSON.stringify(id));
-  const recordBytes = service.openingBytes + idBytes + Buffer.byteLength(body) + RECORD_OVERHEAD;
-  return {
-    service,
-    id,
-    body,
-    status,
-    linger,
-    owner,
-    ttl,
-    revision,
-    generation,
-    registered,
-    at,
-    recordBytes,
-    expiresAt,
-    tick: -1,
-    place: -1,
-    seat: -1,
-    holder: undefined,
-    grip: -1,
-  };
-}
-
-/** The change that makes an instance what it is. */
-export function changeOf(instance: Instance): RegisterChange {
-  const { service, id, body, status, linger, owner, ttl, revision, generation, registered, at, expiresAt } = instance;
-  return {
-    kind: 'register',
-    revision,
-    key: service.name,
-    instance: id,
-    generation,
-    at,
-    registered,
-    ttl,
-    body,
-    status,
-    linger,
-    owner,
-    expiresAt,
-  };
-}
-
 /** The change that ends an instance as it is now. */
 export function endOf(kind: EndChange['kind'], instance: Instance, wall: number): EndChange {
-  const { service, id, generation, expiresAt } = instance;
-  return { kind, revision: 0, key: service.name, instance: id, generation, at: wall, expiresAt };
+  const { key, id, generation, expiresAt } = instance;
+  return { kind, revision: 0, key, instance: id, generation, at: wall, expiresAt };
 }
 
 /** The change that says of an instance that its connection broke. It moves no deadline. */
 export function suspicionOf(instance: Instance, wall: number): RegisterChange {
-  return { ...changeOf(instance), revision: 0, at: wall, status: 'suspect' };
+  const { key, id, generation, registered, ttl, body, linger, owner, expiresAt } = instance;
+  return {
+    kind: 'register',
+    revision: 0,
+    key,
+    instance: id,
+    generation,
+    at: wall,
+    registered,
+    ttl,
+    body,
+    status: 'suspect',
+    linger,
+    owner,
+    expiresAt,
+  };
 }
 
 /** Whether it lives no longer than its linger when its connection breaks. */
@@ -121,36 +118,28 @@ export function isBound({ linger }: Instance): boolean {
   return linger < Number.POSITIVE_INFINITY;
 }
 
-/** The record of an instance, as JSON; with `now` also the seconds it has left. */
-export function encodeRecord(instance: Instance, now?: number): string {
-  const left = now === undefined ? '' : `,"left":${encodeLeft(instance.expiresAt - now)}`;
-  return `${instance.service.opening}${encodeRest(instance.id, instance)}${left}}`;
-}
-
-/** The record of an instance as a change has made it, as JSON. */
-export function encodeRegistered(change: RegisterChange): string {
-  return `${openingOf(change.key)}${encodeRest(change.instance, change)}}`;
+/** The record of an instance as a change has made it, as JSON; with `left` also how many ms it has left. */
+export function encodeRecord(registered: RegisterChange, left?: number): string {
+  const { key, instance, body, linger, status, revision, generation, registered: since } = registered;
+  const bound = linger === Number.POSITIVE_INFINITY ? '' : `,"linger":${linger / 1000}`;
+  const unlike = status === 'passing' ? '' : `,"status":"${status}"`;
+  const end = left === undefined ? '' : `,"left":${encodeLeft(left)}`;
+  return `${openRecord(key, instance)}${body}${bound}${unlike},"revision":${revision},"generation":${generation},"registered":${since}${end}}`;
 }
 
 /** What is left to say of an instance that is gone, as JSON. */
 export function encodeGone({ key, instance, generation }: EndChange): string {
-  return `${openingOf(key)}${encodeName(instance)}"generation":${generation}}`;
+  return `${openRecord(key, instance)}"generation":${generation}}`;
 }
 
-/** How every record of a service begins. */
-function openingOf(name: string): string {
-  return `{"key":${JSON.stringify(name)},`;
+/** How every record begins. */
+function openRecord(key: string, id: string): string {
+  return id === UNNAMED ? `{"key":${quote(key)},` : `{"key":${quote(key)},"instance":${quote(id)},`;
 }
 
-function encodeName(id: string): string {
-  return id === UNNAMED ? '' : `"instance":${JSON.stringify(id)},`;
-}
-
-function encodeRest(id: string, content: Instance | RegisterChange): string {
-  const { body, linger, status, revision, generation, registered } = content;
-  const bound = linger === Number.POSITIVE_INFINITY ? '' : `,"linger":${linger / 1000}`;
-  const unlike = status === 'passing' ? '' : `,"status":"${status}"`;
-  return `${encodeName(id)}${body}${bound}${unlike},"revision":${revision},"generation":${generation},"registered":${registered}`;
+/** A name as JSON. It holds no control character, so that most often there is nothing to escape. */
+function quote(name: string): string {
+  return name.includes('"') || name.includes('\\') ? JSON.stringify(name) : `"${name}"`;
 }
 
 function encodeLeft(ms: number): string {

@@ -4,10 +4,11 @@ import { Answers } from './answers.js';
 import { Endings } from './endings.js';
 import { History } from './history.js';
 import type { Holder } from './holder.js';
-import { createInstance, createService, type Instance, type Service } from './instance.js';
+import { Instance } from './instance.js';
 import { Roster } from './roster.js';
 import { isSelective, type Selected, type Selection, selectFrom } from './selection.js';
-import { TimingWheel } from './wheel.js';
+import { Services } from './services.js';
+import { TermsTable } from './terms.js';
 
 /**
  * The state of the registry: services, their instances, and when each is due. `apply` is the one function that
@@ -18,9 +19,9 @@ export class Registry {
   readonly history: History;
   readonly endings = new Endings();
   readonly answers = new Answers();
-  readonly #services = new Map<string, Service>();
+  readonly #services = new Services();
   readonly #roster = new Roster();
-  readonly #wheel: TimingWheel;
+  readonly #terms = new TermsTable();
   #revision = 0;
   #recordBytes = 0;
   /** Revision of the last change that left a service without instances. */
@@ -28,13 +29,9 @@ export class Registry {
   #renewals = 0;
   readonly #byStatus: Record<Status, number> = { passing: 0, suspect: 0, draining: 0, critical: 0 };
 
-  /**
-   * @param historyCapacity how many changes are held for who was away.
-   * @param now registry time at the start.
-   */
-  constructor(historyCapacity: number, now: number) {
+  /** @param historyCapacity how many changes are held for who was away. */
+  constructor(historyCapacity: number) {
     this.history = new History(historyCapacity);
-    this.#wheel = new TimingWheel(now);
   }
 
   /** Revision of the last change. */
@@ -68,10 +65,13 @@ export class Registry {
     const current = this.find(change.key, change.instance);
     const isFirst = change.kind === 'register' && change.generation === change.revision;
     if (!isFirst && current?.generation !== change.generation) return false;
-    if (change.kind === 'register') this.#register(current, change).revision = change.revision;
-    else if (current !== undefined) this.#end(current, change);
+    if (change.kind === 'register') {
+      this.history.push(this.#register(current, change));
+    } else if (current !== undefined) {
+      this.#end(current, change);
+      this.history.push(change);
+    }
     this.answers.drop(change.key);
-    this.history.push(change);
     return true;
   }
 
@@ -82,7 +82,8 @@ export class Registry {
    * @param revision the snapshot's.
    */
   restore(change: RegisterChange, revision: number): void {
-    this.#register(undefined, change).revision = revision;
+    this.#services.restore(revision);
+    this.#register(undefined, change);
   }
 
   /** Ends a restoring: history begins after `revision`. */
@@ -98,7 +99,6 @@ export class Registry {
     this.#recordBytes = 0;
     for (const status of STATUSES) this.#byStatus[status] = 0;
     this.#roster.clear();
-    this.#wheel.clear();
     this.answers.clear();
     this.restored(0);
   }
@@ -111,7 +111,7 @@ export class Registry {
   inherit(before: readonly Instance[]): void {
     this.endings.undo(this.#revision);
     for (const old of before) {
-      const instance = this.find(old.service.name, old.id);
+      const instance = this.find(old.key, old.id);
       if (instance?.generation === old.generation) old.holder?.replace(old, instance);
       else old.holder?.release(old);
     }
@@ -126,21 +126,17 @@ export class Registry {
   }
 
   find(service: string, instance: string): Instance | undefined {
-    return this.#services.get(service)?.instances.get(instance);
+    return this.#services.find(service, instance);
   }
 
   /** The instances of a service, in the order of generations, the expired and not yet ended included. */
   instancesOf(service: string): Iterable<Instance> {
-    return this.#services.get(service)?.instances.values() ?? [];
+    return this.#services.instancesOf(service);
   }
 
   /** The instances of every service whose name begins with `prefix`, service by service. */
   instancesUnder(prefix: string): Instance[] {
-    const found: Instance[] = [];
-    for (const { name, instances } of this.#services.values()) {
-      if (name.startsWith(prefix)) for (const instance of instances.values()) found.push(instance);
-    }
-    return found;
+    return this.#services.instancesUnder(prefix);
   }
 
   /**
@@ -149,21 +145,20 @@ export class Registry {
    * a memory of every name that was ever used.
    */
   lastChangeOf(service: string): number {
-    return this.#services.get(service)?.revision ?? this.#lastVanished;
+    return this.#services.lastChangeOf(service) ?? this.#lastVanished;
   }
 
-  /** Moves a deadline on to `expiresAt`: that is all that a heartbeat does. The wheel finds out when it comes round. */
+  /** Moves a deadline on to `expiresAt`: that is all that a heartbeat does. */
   renew(instance: Instance, expiresAt: number): void {
-    instance.expiresAt = expiresAt;
+    this.#roster.setDeadline(instance, expiresAt);
     this.#renewals += 1;
   }
 
   /** Moves a deadline to an earlier time than it had. */
   hasten(instance: Instance, expiresAt: number): void {
     if (expiresAt >= instance.expiresAt) return;
-    instance.expiresAt = expiresAt;
-    this.#wheel.refile(instance);
-    this.answers.drop(instance.service.name);
+    this.#roster.setDeadline(instance, expiresAt);
+    this.answers.drop(instance.key);
   }
 
   /** What is asked for and has not expired at `now`, in the order of generations. */
@@ -174,7 +169,7 @@ export class Registry {
     if (isWhole && this.#bytesOf(selection) > maxBytes) {
       return { instances: [], bytes: 0, cut: 'bytes', next: 0, revision };
     }
-    return { ...selectFrom(this.#candidates(selection), selection, now), revision };
+    return { ...selectFrom(this.#candidates(selection), selection, this.#services, now), revision };
   }
 
   /** The instances with a generation above `generation`, in order. Nothing may change while they are walked. */
@@ -187,74 +182,66 @@ export class Registry {
     return this.#roster.toArray();
   }
 
-  /** Adds to `due` what has expired at `now`, looking at `most` instances; see `TimingWheel.collect`. */
+  /** Adds to `due` what has expired at `now`, until there are `most`; see `Roster.collectDue`. */
   collectDue(now: number, most: number, due: Instance[]): boolean {
-    return this.#wheel.collect(now, most, due);
+    return this.#roster.collectDue(now, most, due);
   }
 
-  /** How many have expired at `now` and are not ended yet. Looks at those, and at who was renewed just in time. */
+  /** How many have expired at `now` and are not ended yet. Looks at the deadlines of all rows where there may be some. */
   overdue(now: number): number {
-    return this.#wheel.countDue(now);
+    return this.#roster.countDue(now);
   }
 
-  /** Takes an instance out of the wheel while its end is being ordered, and puts it back where that has failed. */
+  /** Has what has expired not found by `collectDue` while its end is being ordered, and again where that has failed. */
   unfile(instance: Instance): void {
-    this.#wheel.remove(instance);
+    this.#roster.suspend(instance);
   }
 
-  refile(instance: Instance): void {
-    if (this.find(instance.service.name, instance.id) === instance) this.#wheel.refile(instance);
+  /** @param expiresAt the deadline that it had. */
+  refile(instance: Instance, expiresAt: number): void {
+    this.#roster.setDeadline(instance, expiresAt);
   }
 
   /** Sets every deadline anew, after a restart, when `deadlineOf` can tell what is left. */
   setDeadlines(deadlineOf: (instance: Instance) => number): void {
-    for (const instance of this.#roster.after(0)) {
-      instance.expiresAt = deadlineOf(instance);
-      this.#wheel.refile(instance);
-    }
+    for (const instance of this.#roster.after(0)) this.#roster.setDeadline(instance, deadlineOf(instance));
   }
 
-  /** @returns the service that has it now. */
-  #register(old: Instance | undefined, change: RegisterChange): Service {
-    const service = this.#services.get(change.key) ?? createService(change.key);
-    const instance = createInstance(service, change);
-    if (old?.generation === change.generation) {
-      this.#wheel.remove(old);
+  #register(current: Instance | undefined, change: RegisterChange): Instance {
+    const old = current?.generation === change.generation ? current : undefined;
+    const instance = new Instance(change, this.#terms.of(change), old);
+    if (old !== undefined) {
       this.#count(old, -1);
-      this.#roster.replace(old, instance);
+      this.#services.replace(old, instance);
+      this.#roster.replace(old, instance, change.expiresAt);
       old.holder?.replace(old, instance);
     } else {
-      if (old !== undefined) this.#remove(old, 'superseded', change.revision);
-      this.#services.set(service.name, service);
-      this.#roster.add(instance);
+      if (current !== undefined) this.#remove(current, 'superseded', change.revision);
+      this.#services.add(instance);
+      this.#roster.add(instance, change.expiresAt);
     }
-    service.instances.set(instance.id, instance);
     this.#count(instance, 1);
-    this.#wheel.file(instance);
-    return service;
+    return instance;
   }
 
   #end(instance: Instance, { kind, revision }: EndChange): void {
-    this.#remove(instance, kind === 'expire' ? 'expired' : 'destroyed', revision);
-    const { service } = instance;
-    service.revision = revision;
-    if (service.instances.size > 0) return;
-    this.#services.delete(service.name);
-    this.#lastVanished = revision;
+    const hasOthers = this.#remove(instance, kind === 'expire' ? 'expired' : 'destroyed', revision);
+    if (!hasOthers) this.#lastVanished = revision;
   }
 
-  #remove(instance: Instance, reason: EndReason, revision: number): void {
-    this.#wheel.remove(instance);
-    instance.service.instances.delete(instance.id);
+  /** @returns whether its service is there without it. */
+  #remove(instance: Instance, reason: EndReason, revision: number): boolean {
     this.#roster.remove(instance);
     this.#count(instance, -1);
     instance.holder?.lose(instance, reason, revision);
+    // The history may have it for long, and is not to keep what was known of a connection.
+    instance.holder = undefined;
     const { owner, generation } = instance;
     if (reason !== 'expired' && owner !== UNOWNED) this.endings.add(generation, { owner, reason, revision });
+    return this.#services.remove(instance, revision);
   }
 
-  #count({ service, recordBytes, status }: Instance, sign: 1 | -1): void {
-    service.recordBytes += sign * recordBytes;
+  #count({ recordBytes, status }: Instance, sign: 1 | -1): void {
     this.#recordBytes += sign * recordBytes;
     this.#byStatus[status] += sign;
   }
@@ -262,16 +249,13 @@ export class Registry {
   /** At least as many bytes as the records of a whole selection. */
   #bytesOf({ service: name, instance: id }: Selection): number {
     if (name === undefined) return this.#recordBytes;
-    const service = this.#services.get(name);
-    return (id === undefined ? service?.recordBytes : service?.instances.get(id)?.recordBytes) ?? 0;
+    return id === undefined ? this.#services.recordBytesOf(name) : (this.find(name, id)?.recordBytes ?? 0);
   }
 
   #candidates({ service: name, instance: id, after }: Selection): Iterable<Instance> {
     if (name === undefined) return this.#roster.after(after);
-    const service = this.#services.get(name);
-    if (service === undefined) return [];
-    if (id === undefined) return service.instances.values();
-    const instance = service.instances.get(id);
+    if (id === undefined) return this.#services.instancesOf(name);
+    const instance = this.find(name, id);
     return instance === undefined ? [] : [instance];
   }
 }

@@ -1,7 +1,8 @@
 /** Which instances a query is answered with. Whoever holds the instances hands them over in order. */
 
 import { hasLabels, type Labels, type Selector } from '@reg/protocol';
-import type { Instance, Service } from './instance.js';
+import type { Instance } from './instance.js';
+import type { Services } from './services.js';
 
 /** What a query asks for. */
 export interface Selection {
@@ -42,9 +43,10 @@ export function isSelective({ status, tags, meta }: Selector): boolean {
 export function selectFrom(
   candidates: Iterable<Instance>,
   { instance: id, selector, after, limit, maxBytes }: Selection,
+  services: Services,
   now: number,
 ): Omit<Selected, 'revision'> {
-  const sieve = new Sieve(selector, id === undefined, now);
+  const sieve = new Sieve(selector, id === undefined ? services : undefined, now);
   const instances: Instance[] = [];
   let bytes = 0;
   let next = after;
@@ -69,18 +71,18 @@ class Sieve {
   /** What a look counts. */
   readonly #look: 0 | 1;
   readonly #selector: Selector;
-  readonly #isAmongOthers: boolean;
+  readonly #services: Services | undefined;
   readonly #now: number;
   /** Texts that a body must hold, as they are in it. They may stand there for something else. */
   readonly #marks: readonly string[];
   /** Whether a service has a passing instance that the selector takes, for those where it was asked. */
-  readonly #hasPassing = new Map<Service, boolean>();
+  readonly #hasPassing = new Map<string, boolean>();
 
-  /** @param isAmongOthers whether the others of its service count for what is taken, or one instance was asked for. */
-  constructor(selector: Selector, isAmongOthers: boolean, now: number) {
+  /** @param services where the others of a service count for what is taken; `undefined` where one was asked for. */
+  constructor(selector: Selector, services: Services | undefined, now: number) {
     this.#look = isSelective(selector) ? 1 : 0;
     this.#selector = selector;
-    this.#isAmongOthers = isAmongOthers;
+    this.#services = services;
     this.#now = now;
     this.#marks = [
       ...selector.tags.map((tag) => JSON.stringify(tag)),
@@ -99,19 +101,19 @@ class Sieve {
   }
 
   /** Whether its service has a better one. */
-  #isSpare({ service }: Instance): boolean {
-    if (!this.#isAmongOthers) return false;
-    let hasPassing = this.#hasPassing.get(service);
+  #isSpare({ key }: Instance): boolean {
+    if (this.#services === undefined) return false;
+    let hasPassing = this.#hasPassing.get(key);
     if (hasPassing === undefined) {
-      hasPassing = this.#findPassing(service);
-      this.#hasPassing.set(service, hasPassing);
+      hasPassing = this.#findPassing(this.#services.instancesOf(key));
+      this.#hasPassing.set(key, hasPassing);
     }
     return hasPassing;
   }
 
   /** It ends with the service, not with `MAX_LOOKS`: else pages of a large service might never get on. */
-  #findPassing({ instances }: Service): boolean {
-    for (const instance of instances.values()) {
+  #findPassing(instances: Iterable<Instance>): boolean {
+    for (const instance of instances) {
       this.looks += this.#look;
       if (instance.status === 'passing' && instance.expiresAt > this.#now && this.#matches(instance)) return true;
     }

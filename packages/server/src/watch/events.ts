@@ -1,6 +1,6 @@
 import { LINE_END, type ResetEvent } from '@reg/protocol';
 import type { Change } from '../change.js';
-import { encodeGone, encodeRecord, encodeRegistered, type Instance } from '../registry/instance.js';
+import { encodeGone, encodeRecord, type Instance } from '../registry/instance.js';
 
 /** A state with more than this is told in pieces of about so much, as the peer takes them. */
 const PIECE_CHARS = 64 * 1024;
@@ -19,14 +19,15 @@ export function openChange(watch: number): string {
  * told from there to every watch.
  */
 export class ChangeTexts {
-  readonly #kept = new Array<{ readonly change: Change; readonly text: string } | undefined>(KEPT_TEXTS);
+  readonly #kept = new Array<{ readonly revision: number; readonly text: string } | undefined>(KEPT_TEXTS);
 
   of(change: Change): string {
-    const place = change.revision % KEPT_TEXTS;
+    const { revision } = change;
+    const place = revision % KEPT_TEXTS;
     const kept = this.#kept[place];
-    if (kept?.change === change) return kept.text;
+    if (kept?.revision === revision) return kept.text;
     const text = encodeChange(change);
-    if (text.length <= MAX_KEPT_CHARS) this.#kept[place] = { change, text };
+    if (text.length <= MAX_KEPT_CHARS) this.#kept[place] = { revision, text };
     return text;
   }
 }
@@ -39,7 +40,7 @@ function encodeEffect(change: Change): string {
   switch (change.kind) {
     case 'register': {
       const kind = change.generation === change.revision ? 'registered' : 'updated';
-      return `"change":"${kind}","service":${encodeRegistered(change)}`;
+      return `"change":"${kind}","service":${encodeRecord(change)}`;
     }
     case 'expire':
       return `"change":"expired","service":${encodeGone(change)}`;

@@ -169,7 +169,7 @@ describe('any changes, over many segments, restarts and kills', () => {
       const model = new Map<string, string>();
       let open = await openDisk(newFolder(), { durability, segmentBytes: 300 });
       const expectSame = (): void => {
-        const registered = open.host.registry.all().map(({ service, body }) => [service.name, body] as const);
+        const registered = open.host.registry.all().map(({ key, body }) => [key, body] as const);
         expect(new Map(registered)).toEqual(model);
       };
       for (const [index, { do: action, ...rest }] of [...steps, { do: 'restart' as const }].entries()) {

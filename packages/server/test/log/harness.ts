@@ -75,7 +75,7 @@ export class TestHost implements LogHost {
   constructor(manual = new ManualClock()) {
     this.manual = manual;
     this.clock = new RegistryClock(manual);
-    this.registry = new Registry(1000, this.clock.now());
+    this.registry = new Registry(1000);
   }
 
   apply(change: Change): boolean {
@@ -160,13 +160,13 @@ export class TestHost implements LogHost {
 /** Everything about what is registered but the deadlines. */
 export function stateOf({ registry }: { readonly registry: Registry }): object[] {
   return registry.all().map((instance) => {
-    const { service, id, body, status, linger, owner, ttl, revision, generation, registered, at } = instance;
-    return { key: service.name, id, body, status, linger, owner, ttl, revision, generation, registered, at };
+    const { key, id, body, status, linger, owner, ttl, revision, generation, registered, at } = instance;
+    return { key, id, body, status, linger, owner, ttl, revision, generation, registered, at };
   });
 }
 
 export function keysOf({ registry }: { readonly registry: Registry }): string[] {
-  return registry.all().map(({ service }) => service.name);
+  return registry.all().map(({ key }) => key);
 }
 
 /** Knows whether it was closed. */

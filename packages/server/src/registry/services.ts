@@ -1,0 +1,121 @@
+import { Instance } from './instance.js';
+
+/** A service of several instances, or of one that was one of several. */
+class Group {
+  /** By id, in the order of their generations. */
+  readonly instances = new Map<string, Instance>();
+  /** Revision of the last change of any of its instances, also of one that is gone. */
+  revision = 0;
+  /** The sum of its instances' `recordBytes`. */
+  recordBytes = 0;
+}
+
+/**
+ * Instances by service and id. A service exists as long as it has an instance. Most have just one, and that one then
+ * stands for the service: there is no object beside it, and no map with one entry.
+ */
+export class Services {
+  readonly #byName = new Map<string, Instance | Group>();
+  /** What a snapshot has restored is taken to have changed with it. */
+  #restored = 0;
+
+  /** How many services there are. */
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  find(name: string, id: string): Instance | undefined {
+    const found = this.#byName.get(name);
+    if (found instanceof Group) return found.instances.get(id);
+    return found?.id === id ? found : undefined;
+  }
+
+  /** The instances of a service, in the order of generations. */
+  instancesOf(name: string): Iterable<Instance> {
+    const found = this.#byName.get(name);
+    if (found instanceof Group) return found.instances.values();
+    return found === undefined ? [] : [found];
+  }
+
+  /** The instances of every service whose name begins with `prefix`, service by service. */
+  instancesUnder(prefix: string): Instance[] {
+    const all: Instance[] = [];
+    for (const [name, found] of this.#byName) {
+      if (!name.startsWith(prefix)) continue;
+      if (found instanceof Group) all.push(...found.instances.values());
+      else all.push(found);
+    }
+    return all;
+  }
+
+  /** Revision of the last change of a service; `undefined` where it is not there. */
+  lastChangeOf(name: string): number | undefined {
+    const found = this.#byName.get(name);
+    return found instanceof Instance ? Math.max(found.revision, this.#restored) : found?.revision;
+  }
+
+  /** The sum of the `recordBytes` of a service's instances; 0 where it is not there. */
+  recordBytesOf(name: string): number {
+    return this.#byName.get(name)?.recordBytes ?? 0;
+  }
+
+  /** From here on it restores a snapshot of this revision, or goes on after that. */
+  restore(revision: number): void {
+    this.#restored = revision;
+  }
+
+  /** Adds an instance whose generation is above all others of its service. */
+  add(instance: Instance): void {
+    const { key, id, revision, recordBytes } = instance;
+    const found = this.#byName.get(key);
+    if (found === undefined) {
+      this.#byName.set(key, instance);
+      return;
+    }
+    const group = found instanceof Group ? found : this.#group(found);
+    group.instances.set(id, instance);
+    group.revision = Math.max(revision, this.#restored);
+    group.recordBytes += recordBytes;
+  }
+
+  /** Puts `instance`, which is the same generation, in the place of `old`. */
+  replace(old: Instance, instance: Instance): void {
+    const found = this.#byName.get(old.key);
+    if (found instanceof Group) {
+      found.instances.set(instance.id, instance);
+      found.revision = instance.revision;
+      found.recordBytes += instance.recordBytes - old.recordBytes;
+    } else {
+      this.#byName.set(old.key, instance);
+    }
+  }
+
+  /**
+   * @param revision the change that removes it.
+   * @returns whether its service is there without it.
+   */
+  remove({ key, id, recordBytes }: Instance, revision: number): boolean {
+    const found = this.#byName.get(key);
+    if (found instanceof Group) {
+      found.instances.delete(id);
+      found.revision = revision;
+      found.recordBytes -= recordBytes;
+      if (found.instances.size > 0) return true;
+    }
+    this.#byName.delete(key);
+    return false;
+  }
+
+  clear(): void {
+    this.#byName.clear();
+    this.#restored = 0;
+  }
+
+  #group(instance: Instance): Group {
+    const group = new Group();
+    group.instances.set(instance.id, instance);
+    group.recordBytes = instance.recordBytes;
+    this.#byName.set(instance.key, group);
+    return group;
+  }
+}
