@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it, test } from 'vitest';
 import { Answers } from '../src/registry/answers.js';
+import { Instance } from '../src/registry/instance.js';
 import { type Peer, type Received, settle, startDaemon } from './harness.js';
 
 const QUERY = { type: 'query', key: 'redis' };
@@ -110,4 +112,25 @@ test('an answer that is dropped is gone, be it young or old', () => {
     answers.drop(service);
     expect(answers.get(service, 0)).toBeUndefined();
   }
+});
+
+test('the answer to a renewal is kept by the instance, until as many others were renewed', async () => {
+  await using daemon = await startDaemon();
+  const peer = daemon.connect();
+  await register(peer, 'a');
+  const instance = daemon.server.registry.find('redis', '');
+  assert.ok(instance !== undefined);
+  expect(instance.renewal).toBeUndefined();
+  const answer = await register(peer, 'a');
+  expect(answer).toMatchObject({ result: 'renewed', generation: instance.generation });
+  expect(instance.renewal?.line).toBe(`${JSON.stringify(answer)}\r\n`);
+  expect(await register(peer, 'a')).toEqual(answer);
+  expect(await register(peer, 'a', { id: 7 })).toEqual({ ...answer, id: 7 });
+
+  const { answers } = daemon.server.registry;
+  const other = (): Instance => new Instance(instance, instance.terms, instance);
+  for (let n = 0; n < 16_383; n += 1) answers.keepRenewal(other(), 'x');
+  expect(instance.renewal).toBeDefined();
+  answers.keepRenewal(other(), 'x');
+  expect(instance.renewal).toBeUndefined();
 });

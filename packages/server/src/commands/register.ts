@@ -1,4 +1,12 @@
-import { type ErrorCode, encodeError, encodeReply, type RegisterRequest, RegistryError, UNOWNED } from '@reg/protocol';
+import {
+  type ErrorCode,
+  encodeError,
+  encodeReply,
+  type RegisterReply,
+  type RegisterRequest,
+  RegistryError,
+  UNOWNED,
+} from '@reg/protocol';
 import type { Caller } from '../caller.js';
 import type { RegisterChange } from '../change.js';
 import type { Core } from '../core.js';
@@ -31,7 +39,8 @@ export function register(request: RegisterRequest, core: Core, caller: Caller): 
   registry.renew(current, now + request.ttl);
   // It is there again, also where the log takes no change now that says so.
   if (current.status !== request.status) return propose(request, core, caller, current);
-  return answer(request, 'renewed', current);
+  if (request.id !== undefined) return answer(request, 'renewed', current);
+  return current.renewal ?? registry.answers.keepRenewal(current, encodeAnswer(request, 'renewed', current));
 }
 
 /** There is none of that name, unless one is what the registrant believes it to be and was ended for good. */
@@ -101,13 +110,17 @@ function hold(instance: Instance, { partings }: Core, { holder }: Caller): void 
   if (holder.closed !== undefined) partings.part(instance);
 }
 
-function answer(
-  request: RegisterRequest,
-  result: 'registered' | 'updated' | 'renewed',
-  { revision, generation, registered }: { revision: number; generation: number; registered: number },
-): Reply {
-  const fields = `"result":"${result}","revision":${revision},"generation":${generation},"registered":${registered}`;
-  return { id: request.id, shows: revision, line: encodeReply(request.id, fields) };
+type Result = RegisterReply['result'];
+type Registered = Pick<RegisterReply, 'revision' | 'generation' | 'registered'>;
+
+function answer(request: RegisterRequest, result: Result, registered: Registered): Reply {
+  return { id: request.id, shows: registered.revision, line: encodeAnswer(request, result, registered) };
+}
+
+function encodeAnswer({ id }: RegisterRequest, result: Result, registered: Registered): string {
+  const { revision, generation, registered: since } = registered;
+  const fields = `"result":"${result}","revision":${revision},"generation":${generation},"registered":${since}`;
+  return encodeReply(id, fields);
 }
 
 /** @param shows the change that is the reason: while it can be undone the registrant must not believe it. */

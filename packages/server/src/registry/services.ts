@@ -16,6 +16,9 @@ class Group {
  */
 export class Services {
   readonly #byName = new Map<string, Instance | Group>();
+  /** What was looked for last, and what there is of that name: a registration looks for it several times. */
+  #name = '';
+  #found: Instance | Group | undefined;
   /** What a snapshot has restored is taken to have changed with it. */
   #restored = 0;
 
@@ -25,14 +28,14 @@ export class Services {
   }
 
   find(name: string, id: string): Instance | undefined {
-    const found = this.#byName.get(name);
+    const found = this.#look(name);
     if (found instanceof Group) return found.instances.get(id);
     return found?.id === id ? found : undefined;
   }
 
   /** The instances of a service, in the order of generations. */
   instancesOf(name: string): Iterable<Instance> {
-    const found = this.#byName.get(name);
+    const found = this.#look(name);
     if (found instanceof Group) return found.instances.values();
     return found === undefined ? [] : [found];
   }
@@ -50,13 +53,13 @@ export class Services {
 
   /** Revision of the last change of a service; `undefined` where it is not there. */
   lastChangeOf(name: string): number | undefined {
-    const found = this.#byName.get(name);
+    const found = this.#look(name);
     return found instanceof Instance ? Math.max(found.revision, this.#restored) : found?.revision;
   }
 
   /** The sum of the `recordBytes` of a service's instances; 0 where it is not there. */
   recordBytesOf(name: string): number {
-    return this.#byName.get(name)?.recordBytes ?? 0;
+    return this.#look(name)?.recordBytes ?? 0;
   }
 
   /** From here on it restores a snapshot of this revision, or goes on after that. */
@@ -67,9 +70,9 @@ export class Services {
   /** Adds an instance whose generation is above all others of its service. */
   add(instance: Instance): void {
     const { key, id, revision, recordBytes } = instance;
-    const found = this.#byName.get(key);
+    const found = this.#look(key);
     if (found === undefined) {
-      this.#byName.set(key, instance);
+      this.#put(key, instance);
       return;
     }
     const group = found instanceof Group ? found : this.#group(found);
@@ -80,13 +83,13 @@ export class Services {
 
   /** Puts `instance`, which is the same generation, in the place of `old`. */
   replace(old: Instance, instance: Instance): void {
-    const found = this.#byName.get(old.key);
+    const found = this.#look(old.key);
     if (found instanceof Group) {
       found.instances.set(instance.id, instance);
       found.revision = instance.revision;
       found.recordBytes += instance.recordBytes - old.recordBytes;
     } else {
-      this.#byName.set(old.key, instance);
+      this.#put(old.key, instance);
     }
   }
 
@@ -95,7 +98,7 @@ export class Services {
    * @returns whether its service is there without it.
    */
   remove({ key, id, recordBytes }: Instance, revision: number): boolean {
-    const found = this.#byName.get(key);
+    const found = this.#look(key);
     if (found instanceof Group) {
       found.instances.delete(id);
       found.revision = revision;
@@ -103,19 +106,35 @@ export class Services {
       if (found.instances.size > 0) return true;
     }
     this.#byName.delete(key);
+    this.#found = undefined;
     return false;
   }
 
   clear(): void {
     this.#byName.clear();
+    this.#found = undefined;
     this.#restored = 0;
+  }
+
+  #look(name: string): Instance | Group | undefined {
+    if (name !== this.#name) {
+      this.#found = this.#byName.get(name);
+      this.#name = name;
+    }
+    return this.#found;
+  }
+
+  #put(name: string, found: Instance | Group): void {
+    this.#byName.set(name, found);
+    this.#name = name;
+    this.#found = found;
   }
 
   #group(instance: Instance): Group {
     const group = new Group();
     group.instances.set(instance.id, instance);
     group.recordBytes = instance.recordBytes;
-    this.#byName.set(instance.key, group);
+    this.#put(instance.key, group);
     return group;
   }
 }
