@@ -39,7 +39,9 @@ export class ExpiryLoop {
   stop(): void {
     this.#timer?.cancel();
     const now = this.#clock.now();
-    this.end(this.#registry.all().filter(({ expiresAt }) => expiresAt <= now));
+    const due: Instance[] = [];
+    this.#registry.collectDue(now, Number.POSITIVE_INFINITY, due);
+    this.end(due);
   }
 
   #turn(): void {

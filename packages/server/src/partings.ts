@@ -27,6 +27,7 @@ export class Partings {
   #next = 0;
   /** Up to which generation all were looked at for who is left without a connection; `undefined` where none is to be. */
   #swept: number | undefined;
+  #isSweeping = false;
   /** Registry time when the grace is over. */
   #warmUntil = 0;
   #graceTimer: Timer | undefined;
@@ -73,8 +74,7 @@ export class Partings {
   onRollback(): void {
     this.#queue = [];
     this.#next = 0;
-    this.#swept = 0;
-    this.#schedule();
+    this.#beginSweep();
   }
 
   #awaitGrace(): void {
@@ -84,8 +84,15 @@ export class Partings {
       this.#graceTimer = this.#clock.after(left, () => this.#awaitGrace());
       return;
     }
+    this.#beginSweep();
+  }
+
+  /** It waits for no log: what parts has a deadline from then on, whoever takes the change that says so. */
+  #beginSweep(): void {
     this.#swept = 0;
-    this.#schedule();
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    setImmediate(() => this.#sweep());
   }
 
   /** In this turn of the event loop others may part, too. */
@@ -97,12 +104,11 @@ export class Partings {
 
   #turn(): void {
     if (this.#state === 'stopped') return;
-    this.#sweep();
     const isTaken = this.#propose();
     this.#state = 'idle';
     if (!isTaken) {
       this.#retryLater();
-    } else if (this.#next < this.#queue.length || this.#swept !== undefined) {
+    } else if (this.#next < this.#queue.length) {
       this.#schedule();
     } else {
       this.#queue = [];
@@ -117,16 +123,20 @@ export class Partings {
 
   /** Looks for bound instances that nobody holds, whose connection is known to be closed or had the grace to come back. */
   #sweep(): void {
-    if (this.#swept === undefined) return;
+    if (this.#state === 'stopped' || this.#swept === undefined) return;
     const isGraceOver = this.#clock.now() >= this.#warmUntil;
     let looks = LOOKS_PER_TURN;
     for (const instance of this.#registry.after(this.#swept)) {
-      if (looks === 0) return;
+      if (looks === 0) {
+        setImmediate(() => this.#sweep());
+        return;
+      }
       looks -= 1;
       this.#swept = instance.generation;
       if (instance.grip === -1 && (isGraceOver || instance.holder !== undefined)) this.part(instance);
     }
     this.#swept = undefined;
+    this.#isSweeping = false;
   }
 
   /** @returns whether the log took it. */

@@ -83,7 +83,8 @@ export class History {
 
   /** Where in the ring the change is that is `index` newer than the oldest. */
   #placeOf(index: number): number {
-    return (this.#oldest + index) % this.#ring.length;
+    const place = this.#oldest + index;
+    return place < this.#ring.length ? place : place - this.#ring.length;
   }
 }
 

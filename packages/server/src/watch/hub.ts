@@ -147,6 +147,11 @@ export class Hub {
 
   /** Takes a change that was applied. Where the log makes it durable at once it is told at the end of the turn. */
   take(change: Change): void {
+    // Most registrations come where nobody watches: nothing is made of them then, nor kept for the end of the turn.
+    if (this.#watches === 0 && this.#untold.length === 0 && change.revision <= this.durable) {
+      this.#told = change.revision;
+      return;
+    }
     this.#untold.push(change);
     if (change.revision <= this.durable) this.#schedule();
   }
