@@ -1,3 +1,4 @@
+import { RegistryError } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { describe, expect, test, vi } from 'vitest';
 import { DiskLog } from '../src/log/disk.js';
@@ -83,6 +84,30 @@ describe('what is bound and was restored', () => {
     expect(suspect).toMatchObject({ status: 'suspect', left: expect.closeTo(1.9, 0) });
     await pass(daemon, 2050);
     expect(daemon.server.registry.size).toBe(0);
+  });
+
+  test('has its linger from then on also while the log takes no changes', async () => {
+    const start = createPlace();
+    const before = await start();
+    await before.connect().ask(BOUND);
+    await before[Symbol.asyncDispose]();
+    await using daemon = await start();
+    const peer = daemon.connect();
+    const other = daemon.connect();
+    await other.ask({ ...BOUND, key: 'other' });
+    const propose = vi.spyOn(DiskLog.prototype, 'propose').mockImplementation(() => {
+      throw new RegistryError('storage_full');
+    });
+    await pass(daemon, 14_500);
+    // From here on its change is tried again once a second.
+    other.hangUp();
+    await settle();
+    await pass(daemon, 500);
+    await pass(daemon, 100);
+    expect(await peer.ask({ type: 'query', key: 'web', detail: true })).toMatchObject({
+      services: [{ generation: 1, left: expect.closeTo(1.9, 1) }],
+    });
+    propose.mockRestore();
   });
 
   test('is left alone where it has come back', async () => {
