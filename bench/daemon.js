@@ -1,10 +1,11 @@
 /** A daemon in a process of its own, which tells its memory after a collection where it runs with --expose-gc. */
 
+import { getHeapStatistics } from 'node:v8';
 import { createServer } from '@reg/server';
 
 const server = createServer(JSON.parse(process.argv[2]));
 const { port } = await server.listen();
-process.send({ port });
+process.send({ port, heapLimit: getHeapStatistics().heap_size_limit });
 
 process.on('message', async () => {
   // A collection may let go of what only the next one can take.

@@ -8,6 +8,15 @@ export function spread(values) {
   return { median, least: sorted[0], most: sorted.at(-1) };
 }
 
+/** Whether all samples of a row have it. */
+export function hasMetric({ samples }, metric) {
+  return samples.every((sample) => sample[metric] !== undefined);
+}
+
+export function values(samples, metric) {
+  return samples.map((sample) => sample[metric]);
+}
+
 /** Three digits that mean something, with commas in the large ones. */
 export function show(value) {
   if (value === 0) return '0';

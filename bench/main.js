@@ -1,6 +1,6 @@
 /**
- * `npm run bench` measures the daemon beside its peers and writes bench/RESULTS.md. `npm run bench -- throughput memory`
- * measures these parts alone and leaves the results of the others as they are. --rounds N does as many rounds; with --quick
+ * `npm run bench` measures the daemon beside its peers and writes bench/RESULTS.md, and from that docs/scale.md.
+ * `npm run bench -- throughput memory` measures these parts alone and leaves the results of the others as they are. --rounds N does as many rounds; with --quick
  * it is only shown that everything works, and what comes of it is in bench/build/quick. bench/setup.sh --peers installs the peers.
  */
 
@@ -12,6 +12,7 @@ import { describeMachine } from './machine.js';
 import { parts } from './parts/index.js';
 import { writeReport } from './report.js';
 import { Run } from './run.js';
+import { writeScale } from './scale.js';
 
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
@@ -31,13 +32,14 @@ const fresh = new Map();
 for (const part of parts.filter(({ name }) => names.length === 0 || names.includes(name))) {
   fresh.set(part.name, await measure(part));
 }
-writeReport(
-  folder,
-  parts
-    .map((part) => ({ part, result: fresh.get(part.name) ?? kept(part) }))
-    .filter(({ result }) => result !== undefined),
-);
+const measured = parts
+  .map((part) => ({ part, result: fresh.get(part.name) ?? kept(part) }))
+  .filter(({ result }) => result !== undefined);
+const scale = new URL(isQuick ? 'scale.md' : '../docs/scale.md', folder);
+writeReport(folder, measured);
 console.error(`Written: ${fileURLToPath(new URL('RESULTS.md', folder))}`);
+if (writeScale(scale, measured)) console.error(`Written: ${fileURLToPath(scale)}`);
+else console.error('What a daemon carries was not worked out: not everything that it needs was measured.');
 
 async function measure(part) {
   const run = new Run(part.name, { isQuick, rounds: options.rounds && Number(options.rounds) });
@@ -47,7 +49,7 @@ async function measure(part) {
   const result = {
     isQuick,
     finished: new Date().toISOString(),
-    minutes: Math.round((performance.now() - start) / 60_000),
+    minutes: Math.round((performance.now() - start) / 6000) / 10,
     machine: describeMachine(),
     versions: run.versions,
     missing: run.missing,

@@ -29,10 +29,12 @@ function atExit(end) {
 export class Server {
   #child;
   #ended;
+  #folder;
 
-  constructor(child, port) {
+  constructor(child, port, folder) {
     this.#child = child;
     this.#ended = once(child, 'exit');
+    this.#folder = folder;
     this.port = port;
   }
 
@@ -43,14 +45,16 @@ export class Server {
   /**
    * Resolves when the server answers.
    *
+   * @param folder what it keeps, if anything.
    * @param isReady asked again and again; a throw means no.
    */
-  static async start(command, args, port, isReady) {
+  static async start(command, args, { port, folder, isReady }) {
     const child = spawn(command, args.map(String), { stdio: ['ignore', 'ignore', 'inherit'] });
-    const server = new Server(child, port);
+    const server = new Server(child, port, folder);
     atExit(() => child.kill('SIGKILL'));
     for (const start = now(); !(await isReady().catch(() => false)); await pause(LOOK_EVERY)) {
-      if (child.exitCode !== null) throw new Error(`${command} ended with ${child.exitCode} before it was ready`);
+      const ending = child.exitCode ?? child.signalCode;
+      if (ending !== null) throw new Error(`${command} ended with ${ending} before it was ready`);
       if (now() - start > PATIENCE) throw new Error(`${command} is not ready after ${PATIENCE / 1000} s`);
     }
     return server;
@@ -69,9 +73,16 @@ export class Server {
     return Number(readFileSync(`/proc/${this.pid}/statm`, 'latin1').split(' ')[1]) * PAGE_BYTES;
   }
 
-  async kill(signal = 'SIGKILL') {
-    this.#child.kill(signal);
+  /** What it has kept is there for the next one. */
+  async kill() {
+    this.#child.kill('SIGKILL');
     await this.#ended;
+  }
+
+  /** Removes what it has kept, too: a run of the whole benchmark would gather tens of GB. */
+  async end() {
+    await this.kill();
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
@@ -124,7 +135,7 @@ export function startDaemon(setup) {
 }
 
 /**
- * A folder that is gone when the program ends. It is beside the project and not where temporary files are: that may be
+ * A folder that is gone when the program ends, if not before. It is beside the project and not where temporary files are: that may be
  * memory, and what is durable there costs nothing.
  */
 export function temporaryFolder() {

@@ -1,8 +1,8 @@
 /** Makes bench/RESULTS.md and its charts from the results of the parts. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { barChart } from './chart.js';
-import { show, showSpread, spread } from './figures.js';
+import { drawCharts } from './charts.js';
+import { hasMetric, show, showSpread, spread, values } from './figures.js';
 import { rowId } from './run.js';
 
 /**
@@ -21,9 +21,13 @@ export function writeReport(folder, measured) {
 
 const INTRODUCTION = `# Results of the benchmark
 
-Written by \`pnpm bench\`; nothing in it is typed by hand. Ratios are what counts: they are of figures that were measured
+Written by \`npm run bench\`; nothing in it is typed by hand. Ratios are what counts: they are of figures that were measured
 in turns on one machine, while absolute figures are those of this machine alone. Each figure is the median of the rounds,
 with the least and the most of them in brackets. Server and generator share the machine.`;
+
+/** Share of a core from which on the generator may be the limit, and what marks such a row. */
+const BUSY = 0.9;
+const MARK = '(g)';
 
 /** One for each target of a part: its figure, whether it is met, and what is needed to say so. */
 function judge(part, result) {
@@ -33,7 +37,8 @@ function judge(part, result) {
     const theirs = target.theirs && rows.get(rowId(...target.theirs));
     if (ours === undefined || (target.theirs && theirs === undefined)) return { target };
     const figure = spread(theirs ? ratios(target, ours.samples, theirs.samples) : values(ours.samples, target.metric));
-    return { target, figure, isMet: isMet(target, figure.median) };
+    const isDoubtful = [ours, theirs].some((row) => row !== undefined && isBusy(row));
+    return { target, figure, isDoubtful, isMet: isMet(target, figure.median) };
   });
 }
 
@@ -61,27 +66,53 @@ function summary(all) {
 }
 
 function partSections({ part, result, verdicts }) {
-  const missing = result.missing.map((name) => `${name} is not installed: not measured.`).join(' ');
+  const missing = result.missing.length > 0 ? `Not installed, and so not measured: ${result.missing.join('; ')}.` : '';
   const quick = result.isQuick ? '**Measured in the quick form: these figures mean nothing.**' : '';
   const chartLinks = drawCharts(part, result)
     .map(({ title, file }) => `![${title}](${file})`)
     .join('\n\n');
-  return [`## ${part.title}`, quick, part.about, missing, targetTable(verdicts), chartLinks, figureTable(part, result)];
+  const tables = [targetTable(verdicts), chartLinks, figureTable(part, result)];
+  return [`## ${part.title}`, quick, part.about, missing, ...tables, checks(result), busyNote(result)];
 }
 
+/** What is known of the answers. */
+function checks({ rows }) {
+  const checked = rows.flatMap(({ samples }) => samples).reduce((sum, sample) => sum + (sample.checked ?? 0), 0);
+  return checked === 0
+    ? ''
+    : `${show(checked)} of the replies were compared with what they should be, and all were right.`;
+}
+
+/** Where the generator may have been what was measured. */
+function isBusy({ samples }) {
+  return spread(samples.map(({ generatorCpu = 0 }) => generatorCpu)).median > BUSY;
+}
+
+function busyNote({ rows }) {
+  if (!rows.some(({ samples }) => hasMetric({ samples }, 'generatorCpu'))) return '';
+  return rows.some(isBusy)
+    ? `In rows marked with ${MARK} the generator took more than ${BUSY} of a core: it may have been the limit there, and the server could do more.`
+    : `The generator took no more than ${BUSY} of a core in any row: it was not what held a server up.`;
+}
+
+/** Where nothing is to be reached it only says how things compare. */
 function targetTable(verdicts) {
   if (verdicts.length === 0) return '';
+  const hasBounds = verdicts.some(({ target }) => bound(target) !== '');
+  const head = hasBounds ? ['what', 'against', 'ours', 'to reach', ''] : ['what', 'against', 'ratio'];
   return table(
-    ['what', 'against', 'ours', 'to reach', ''],
-    verdicts.map(({ target, figure, isMet: met }) => [
-      target.what,
-      target.theirs?.[0] === target.ours[0] ? target.theirs.slice(1).join(', ') : (target.theirs?.[0] ?? '–'),
-      figure === undefined
-        ? 'not measured'
-        : `${showSpread(figure, target.unit)} ${target.theirs ? '×' : target.unitName}`,
-      bound(target),
-      verdictOf(met),
-    ]),
+    head,
+    verdicts.map(({ target, figure, isDoubtful, isMet: met }) =>
+      [
+        target.what,
+        target.theirs?.[0] === target.ours[0] ? target.theirs.slice(2).join(', ') : (target.theirs?.[0] ?? '–'),
+        figure === undefined
+          ? 'not measured'
+          : `${showSpread(figure, target.unit)} ${target.theirs ? '×' : target.unitName}${isDoubtful ? ` ${MARK}` : ''}`,
+        bound(target),
+        verdictOf(met),
+      ].slice(0, head.length),
+    ),
   );
 }
 
@@ -99,56 +130,30 @@ function verdictOf(met) {
   return met ? 'met' : '**not met**';
 }
 
-/** @returns `[{ title, file, svg }]`. */
-function drawCharts(part, result) {
-  return part.charts.map((chart, n) => {
-    const rows = result.rows.filter((row) => isOf(chart, row));
-    const settings = [...new Set(rows.map(({ setting }) => setting))];
-    const groups = settings.map((setting) => ({
-      label: setting,
-      bars: rows.filter((row) => row.setting === setting).map((row) => bar(row, chart)),
-    }));
-    return { title: chart.title, file: `charts/${part.name}-${n + 1}.svg`, svg: barChart(chart.title, groups, chart) };
-  });
-}
-
-function isOf({ work, metric }, row) {
-  return (work === undefined || row.work === work) && hasMetric(row, metric);
-}
-
-function bar({ peer, samples }, { metric, unit = 1 }) {
-  const { median, least, most } = spread(values(samples, metric));
-  return { name: peer, median: median / unit, least: least / unit, most: most / unit, text: show(median / unit) };
-}
-
 function figureTable(part, { rows }) {
   const columns = part.columns.filter(({ metric }) => rows.some((row) => hasMetric(row, metric)));
+  const hasPeers = new Set(rows.map(({ peer }) => peer)).size > 1;
   return table(
-    ['', '', 'server', ...columns.map(({ title }) => title)],
+    ['', '', ...(hasPeers ? ['server'] : []), ...columns.map(({ title }) => title)],
     rows
       .toSorted((a, b) => order(rows, a) - order(rows, b))
       .map((row) => [
         row.work,
         row.setting,
-        row.peer,
-        ...columns.map(({ metric, unit }) =>
-          hasMetric(row, metric) ? showSpread(spread(values(row.samples, metric)), unit) : '',
-        ),
+        ...(hasPeers ? [row.peer] : []),
+        ...columns.map((column) => cell(row, column)),
       ]),
   );
+}
+
+function cell(row, { metric, unit }) {
+  if (!hasMetric(row, metric)) return '';
+  return `${showSpread(spread(values(row.samples, metric)), unit)}${metric === 'generatorCpu' && isBusy(row) ? ` ${MARK}` : ''}`;
 }
 
 /** Rows of the same work and setting stand together, where the first of them was. */
 function order(rows, row) {
   return rows.findIndex(({ work, setting }) => work === row.work && setting === row.setting);
-}
-
-function hasMetric({ samples }, metric) {
-  return samples.every((sample) => sample[metric] !== undefined);
-}
-
-function values(samples, metric) {
-  return samples.map((sample) => sample[metric]);
 }
 
 /** The machine of each part: parts can be measured alone, on other days or on another machine. */

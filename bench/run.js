@@ -34,7 +34,8 @@ export class Run {
   }
 
   /**
-   * Measures every entrant that is installed once in each round, one after the other.
+   * Measures every entrant that is installed once in each round, one after the other, and in every second round the
+   * other way round: nobody is always the first, or always follows the same.
    *
    * @param usual how many rounds there are unless something else was asked for.
    * @param entrants objects with a `peer`.
@@ -42,7 +43,8 @@ export class Run {
   async inTurns(usual, entrants, measure) {
     const rounds = this.#rounds ?? usual;
     for (let round = 1; round <= rounds; round += 1) {
-      for (const entrant of entrants.filter(({ peer }) => this.#isInstalled(peer))) {
+      const present = entrants.filter(({ peer }) => this.#isInstalled(peer));
+      for (const entrant of round % 2 === 1 ? present : present.toReversed()) {
         this.#step = `${this.part}, round ${round} of ${rounds}: ${entrant.peer.name}`;
         this.progress();
         await measure(entrant);

@@ -15,9 +15,12 @@ install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
-if ! command -v cc >/dev/null; then install gcc libc6-dev; fi
+if ! command -v cc >/dev/null; then
+  if [ "$(id -u)" != 0 ]; then echo "The benchmark needs a C compiler, as cc." >&2 && exit 1; fi
+  install gcc libc6-dev
+fi
 mkdir -p build
-for program in load fanout expiry beats; do
+for program in load fanout expiry beats hold; do
   sources="generator/$program.c generator/pool.c generator/options.c generator/wire.c"
   newest=$(ls -t $sources generator/*.h | head -n 1)
   if [ "build/$program" -nt "$newest" ]; then continue; fi

@@ -12,41 +12,10 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define EVENTS 512
-#define ROUND_MS 20000
+#define PATIENCE_MS 20000
 /* Between two rounds, so that one does not meet the work that the other has left. */
 #define PAUSE_US 3000
 #define WARMUP_ROUNDS 5
-
-/* Reads from all connections until the mark has come so often; when each came goes into the histogram, if there is one. */
-static void await_marks(struct pool *pool, struct text mark, unsigned wanted, uint64_t from, struct histogram *histogram) {
-  struct epoll_event events[EVENTS];
-  while (wanted > 0) {
-    int count = epoll_wait(pool->epoll, events, EVENTS, ROUND_MS);
-    if (count == 0) die("%u watches have not had what they wait for", wanted);
-    for (int k = 0; k < count; k += 1) {
-      struct connection *connection = events[k].data.ptr;
-      receive(connection);
-      unsigned marks = take_marks(connection, mark);
-      if (marks > wanted) die("a watch has had an event twice");
-      if (histogram != NULL && marks > 0) record(histogram, now_ns() - from, marks);
-      wanted -= marks;
-    }
-  }
-}
-
-static void subscribe(struct pool *pool, const struct options *options) {
-  size_t length = options->subscribe.text.length;
-  char *request = malloc(length);
-  for (unsigned index = 0; index < pool->count; index += 1) {
-    for (unsigned k = 0; k < options->each; k += 1) {
-      render(&options->subscribe, index * options->each + k, index, request);
-      send_all(pool->connections[index].fd, (struct text){request, length});
-    }
-  }
-  free(request);
-  await_marks(pool, options->synced, pool->count * options->each, 0, NULL);
-}
 
 /* Until the request of the round is answered. */
 static void await_reply(struct pool *writer, const struct options *options, unsigned round) {
@@ -54,7 +23,7 @@ static void await_reply(struct pool *writer, const struct options *options, unsi
   struct epoll_event event;
   size_t length;
   while ((length = reply_length(writer->framing, connection->in, connection->held)) == 0) {
-    if (epoll_wait(writer->epoll, &event, 1, ROUND_MS) == 0) die("no reply in round %u", round);
+    if (epoll_wait(writer->epoll, &event, 1, PATIENCE_MS) == 0) die("no reply in round %u", round);
     receive(connection);
   }
   if (!matches(&options->reply, round, 0, connection->in, length)) die("wrong reply: %.*s", (int)length, connection->in);

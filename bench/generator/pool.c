@@ -13,6 +13,8 @@
 #define EVENTS 512
 /* One reply of so many is compared with what it should be. */
 #define SAMPLE 31
+/* Without an answer for so long it is given up. */
+#define PATIENCE_MS 20000
 
 struct pool open_pool(int port, unsigned count, struct framing framing, struct text hello) {
   struct rlimit files;
@@ -65,6 +67,35 @@ unsigned take_marks(struct connection *connection, struct text mark) {
   return count;
 }
 
+void await_marks(struct pool *pool, struct text mark, unsigned wanted, uint64_t from, struct histogram *histogram) {
+  struct epoll_event events[EVENTS];
+  while (wanted > 0) {
+    int count = epoll_wait(pool->epoll, events, EVENTS, PATIENCE_MS);
+    if (count == 0) die("%u watches have not had what they wait for", wanted);
+    for (int k = 0; k < count; k += 1) {
+      struct connection *connection = events[k].data.ptr;
+      receive(connection);
+      unsigned marks = take_marks(connection, mark);
+      if (marks > wanted) die("a watch has had an event twice");
+      if (histogram != NULL && marks > 0) record(histogram, now_ns() - from, marks);
+      wanted -= marks;
+    }
+  }
+}
+
+void subscribe(struct pool *pool, const struct options *options) {
+  size_t length = options->subscribe.text.length;
+  char *request = malloc(length);
+  for (unsigned index = 0; index < pool->count; index += 1) {
+    for (unsigned k = 0; k < options->each; k += 1) {
+      render(&options->subscribe, index * options->each + k, index, request);
+      send_all(pool->connections[index].fd, (struct text){request, length});
+    }
+  }
+  free(request);
+  await_marks(pool, options->synced, pool->count * options->each, 0, NULL);
+}
+
 /* One run of `drive`. */
 struct run {
   struct pool *pool;
@@ -76,19 +107,20 @@ struct run {
   bool is_warm;
 };
 
+/* Who goes around in some keys meets them in no order that memory or a cache could have: by a step that is prime to them. */
 static unsigned number_of(const struct work *work, unsigned sequence) {
-  return work->first + (work->keys == 0 ? sequence : sequence % work->keys);
+  return work->first + (work->keys == 0 ? sequence : (unsigned)((uint64_t)sequence * STEP % work->keys));
 }
 
 static void flush(struct run *run, struct connection *connection) {
-  bool was_waiting = connection->written > 0;
   ssize_t sent = send(connection->fd, connection->out + connection->written, connection->left, MSG_NOSIGNAL);
   if (sent == -1 && errno != EAGAIN) die("send: %s", strerror(errno));
   if (sent == -1) sent = 0;
   connection->left -= (size_t)sent;
   connection->written = connection->left == 0 ? 0 : connection->written + (size_t)sent;
   bool is_waiting = connection->left > 0;
-  if (is_waiting == was_waiting) return;
+  if (is_waiting == connection->is_waiting) return;
+  connection->is_waiting = is_waiting;
   struct epoll_event event = {.events = is_waiting ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = connection};
   epoll_ctl(run->pool->epoll, EPOLL_CTL_MOD, connection->fd, &event);
 }
@@ -158,6 +190,7 @@ static void finish(struct run *run) {
 
 void drive(struct pool *pool, const struct work *work, struct outcome *outcome) {
   memset(outcome, 0, sizeof *outcome);
+  if (work->keys > 0 && work->keys % STEP == 0) die("%u keys: a multiple of %u", work->keys, STEP);
   struct run run = {.pool = pool, .work = work, .outcome = outcome, .wanted = work->warmup + work->total};
   if (work->warmup == 0) begin_measuring(&run, now_ns());
   for (unsigned index = 0; index < pool->count; index += 1) {

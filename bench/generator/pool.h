@@ -15,6 +15,7 @@ struct connection {
   size_t held;
   char *out; /* what the system has not taken yet */
   size_t left, written;
+  bool is_waiting; /* for room to send more */
 };
 
 struct pool {
@@ -27,11 +28,14 @@ struct pool {
 /* @param hello is sent on each first, and answered by one reply; it may be empty. */
 struct pool open_pool(int port, unsigned count, struct framing framing, struct text hello);
 
+/* A prime, by which numbers go around. */
+#define STEP 7919u
+
 struct work {
   struct template request, reply;
   unsigned pipeline;
   unsigned first;           /* number */
-  unsigned keys;            /* numbers come around after so many; 0: each is used once */
+  unsigned keys;            /* numbers go around in so many, scattered; 0: each is used once */
   bool is_shared_out;       /* each connection has total / count numbers of its own, one after the other */
   uint64_t warmup, total;   /* requests */
   double seconds;           /* after which no more are sent */
@@ -59,6 +63,11 @@ void consume(struct connection *connection, size_t length);
 
 /* How often the mark is in what has come, which it takes away. What is left may be the beginning of another. */
 unsigned take_marks(struct connection *connection, struct text mark);
+
+/* Reads from all connections until the mark has come so often. When each came, since `from`, is recorded, if it is to be. */
+void await_marks(struct pool *pool, struct text mark, unsigned wanted, uint64_t from, struct histogram *histogram);
+/* Has every connection begin options->each watches, and waits until all of them have begun. */
+void subscribe(struct pool *pool, const struct options *options);
 
 /* Has every connection send options->prepare, if there is one. */
 void prepare(struct pool *pool, const struct options *options);

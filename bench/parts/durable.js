@@ -5,25 +5,25 @@ import { etcd, grant, put } from '../peers/etcd.js';
 import * as redis from '../peers/redis.js';
 import * as reg from '../peers/reg.js';
 import { create, zookeeper } from '../peers/zookeeper.js';
+import { COLUMNS, CONNECTIONS, measureRequests, rateTarget, settingOf } from '../requests.js';
 
 const WORK = 'new registration';
 const PIPELINES = [1, 16];
-const CONNECTIONS = 50;
-/** Registrations that are measured, by pipeline, and the seconds after which no more are. */
+/** Registrations that are measured, by pipeline, after so many that are not; and the seconds after which no more are. */
 const TOTAL = { 1: 150_000, 16: 300_000 };
-/** What is granted beforehand takes its time, too. */
-const TOTAL_OF_ETCD = { 1: 20_000, 16: 30_000 };
+const WARMUP = 20_000;
 const SECONDS = 4;
+
+/** What is granted beforehand takes its time, too, and there is nothing that a warm-up would compile. */
+const OF_ETCD = { warmup: 5000, totals: { 1: 20_000, 16: 30_000 } };
 
 const ENTRANTS = [
   { peer: reg.disk, requests: reg.register },
   { peer: redis.always, requests: redis.set },
   // HTTP has one request under way on a connection: it is given as many connections as others have requests.
-  { peer: etcd, requests: put, before: grant, totals: TOTAL_OF_ETCD, hasNoPipeline: true },
+  { peer: etcd, requests: put, before: grant, hasNoPipeline: true, ...OF_ETCD },
   { peer: zookeeper, requests: create },
 ];
-
-const setting = (pipeline) => `pipeline ${pipeline}`;
 
 const TARGETS = [
   { against: redis.always, pipeline: 1, atLeast: 1 },
@@ -37,45 +37,33 @@ const TARGETS = [
 export const durable = {
   name: 'durable',
   title: 'Registrations on disk before their reply',
-  about: `${CONNECTIONS} connections. Redis: SET EX with \`appendfsync always\`; etcd: put with a lease that was granted before, one member, JSON gateway; ZooKeeper:
-create of an ephemeral node, one server. At pipeline 16 etcd has ${16 * CONNECTIONS} connections with one request under way on each.`,
-  columns: [
-    { metric: 'rate', title: 'thousand requests/s', unit: 1000 },
-    { metric: 'p50', title: 'p50, µs' },
-    { metric: 'p99', title: 'p99, µs' },
-    { metric: 'serverCpu', title: "server's CPU, µs/request" },
-    { metric: 'resident', title: 'resident, MB', unit: 1e6 },
-    { metric: 'generatorCpu', title: "generator's share of a core" },
-  ],
+  about: `${CONNECTIONS} connections; all keep their data on the file system that is named below. Redis: SET EX with \`appendfsync always\`; etcd:
+put with a lease of its own that was granted before, one member, JSON gateway (its gRPC takes HTTP/2, which the generator
+does not speak; from Node the gateway is the faster of the two); ZooKeeper: create of an ephemeral node, one server.
+${WARMUP.toLocaleString('en')} requests come before those that count (etcd: ${OF_ETCD.warmup.toLocaleString('en')}). At pipeline 16 etcd has ${16 * CONNECTIONS} connections with one
+request under way on each.`,
+  columns: COLUMNS,
   charts: [{ title: 'Durable registrations, thousand a second', metric: 'rate', unit: 1000 }],
-  targets: TARGETS.map(({ against, pipeline, ...target }) => ({
-    what: `durable registration, ${setting(pipeline)}`,
-    metric: 'rate',
-    ours: [reg.disk.name, WORK, setting(pipeline)],
-    theirs: [against.name, WORK, setting(pipeline)],
-    ...target,
-  })),
+  targets: TARGETS.map((target) => rateTarget(reg.disk, { work: WORK, ...target })),
 
   async measure(run) {
     await run.inTurns(7, ENTRANTS, (entrant) => measure(run, entrant));
   },
 };
 
-async function measure(run, { peer, requests, before, totals = TOTAL, hasNoPipeline = false }) {
+async function measure(run, { peer, requests, before, hasNoPipeline = false, totals = TOTAL, warmup: some = WARMUP }) {
   const server = await peer.start();
-  const warmup = run.scaled(5000, 500);
+  const warmup = run.scaled(some, 500);
   let first = 0;
   for (const pipeline of PIPELINES) {
-    run.progress(setting(pipeline));
     const total = run.scaled(totals[pipeline], 3000);
-    const details = {
-      ...{ port: server.port, server: server.pid, first },
-      ...(hasNoPipeline ? { connections: CONNECTIONS * pipeline } : { connections: CONNECTIONS, pipeline }),
-    };
-    if (before !== undefined) await generate('load', { ...details, ...before, total: warmup + total });
-    const sample = await generate('load', { ...details, ...requests, warmup, total, seconds: SECONDS });
+    const shape = hasNoPipeline ? { connections: CONNECTIONS * pipeline } : { connections: CONNECTIONS, pipeline };
+    if (before !== undefined) {
+      await generate('load', { port: server.port, ...shape, ...before, first, total: warmup + total });
+    }
+    const what = { peer, server, work: WORK, setting: settingOf(pipeline) };
+    await measureRequests(run, { ...what, ...requests, ...shape, first, warmup, total, seconds: SECONDS });
     first += warmup + total;
-    run.add(peer, WORK, setting(pipeline), { ...sample, resident: server.resident() });
   }
-  await server.kill();
+  await server.end();
 }

@@ -20,6 +20,7 @@ export const heartbeats = {
 them evenly spread, for ${SECONDS} s. One more connection queries one service after the other, a millisecond apart.`,
   columns: [
     { metric: 'serverShare', title: "server's share of a core, %", unit: 0.01 },
+    { metric: 'generatorCpu', title: "generator's share of a core" },
     { metric: 'p50', title: 'query, p50, ms', unit: 1000 },
     { metric: 'p99', title: 'query, p99, ms', unit: 1000 },
     { metric: 'max', title: 'query, the longest, ms', unit: 1000 },
@@ -49,6 +50,6 @@ async function measure(run, peer) {
       ...{ query: reg.query.request, answer: reg.query.reply.replace('600', TTL) },
     });
     run.add(peer, WORK, setting(instances), { ...sample, resident: server.resident() });
-    await server.kill();
+    await server.end();
   }
 }

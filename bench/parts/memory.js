@@ -4,30 +4,13 @@ import { generate } from '../generators.js';
 import * as etcd from '../peers/etcd.js';
 import * as redis from '../peers/redis.js';
 import * as reg from '../peers/reg.js';
-import { Helper } from '../processes.js';
 
 const WORK = 'memory of an instance';
 const INSTANCES = 1_000_000;
 const CONNECTIONS = 200;
 
-/** Our daemon in a process that can tell its heap after full collections; see daemon.js. */
-const collecting = {
-  ...reg.memory,
-  async start() {
-    const daemon = await Helper.start('daemon.js', { port: 0, storage: 'memory' }, '--expose-gc');
-    return {
-      port: daemon.ready.port,
-      kill: () => daemon.kill(),
-      async memory() {
-        const { rss, heap, external } = await daemon.ask('memory');
-        return { used: heap + external, resident: rss };
-      },
-    };
-  },
-};
-
 const ENTRANTS = [
-  { peer: collecting, requests: { ...reg.register, pipeline: 100 }, memoryOf: (server) => server.memory() },
+  { peer: reg.collecting, requests: { ...reg.register, pipeline: 100 }, memoryOf: (server) => server.memory() },
   { peer: redis.memory, requests: { ...redis.set, pipeline: 100 }, memoryOf: redis.memoryOf },
   { peer: etcd.etcd, requests: etcd.lease(600), memoryOf: (server) => ({ resident: server.resident() }) },
 ];
@@ -76,5 +59,5 @@ async function measure(run, { peer, requests, memoryOf }) {
   const after = await memoryOf(server);
   const sample = Object.fromEntries(Object.keys(after).map((kind) => [kind, (after[kind] - before[kind]) / instances]));
   run.add(peer, WORK, setting(instances), sample);
-  await server.kill();
+  await server.end();
 }

@@ -18,7 +18,8 @@ const ENTRANTS = [
 export const pick = {
   name: 'pick',
   title: 'pick()',
-  about: `\`discover().pick()\` of a service of ${INSTANCES} instances, in a program that watches it, beside a GET of one key through ioredis, one after the other.`,
+  about: `\`discover().pick()\` of a service of ${INSTANCES} instances, in a program that watches it, beside a GET
+of one key through ioredis, one after the other: what a program does that asks each time. Each was done as often before it counted.`,
   columns: [{ metric: 'ns', title: 'ns' }],
   charts: [{ title: 'To be told where a service is, ns', metric: 'ns', isLogarithmic: true }],
   targets: [
@@ -36,7 +37,7 @@ export const pick = {
     await run.inTurns(7, ENTRANTS, async ({ peer, measure }) => {
       const server = await peer.start();
       run.add(peer, WORK, setting, { ns: await measure(run, server) });
-      await server.kill();
+      await server.end();
     });
   },
 };

@@ -5,29 +5,35 @@ import { article, query as articleQuery, register as articleRegister } from '../
 import { echo, echoOfQuery, echoOfRegister } from '../peers/echo.js';
 import * as redis from '../peers/redis.js';
 import * as reg from '../peers/reg.js';
+import { COLUMNS, CONNECTIONS, measureRequests, rateTarget, settingOf } from '../requests.js';
 
 const PIPELINES = [1, 16, 100];
-const CONNECTIONS = 50;
 /** Numbers that renewals and queries go around in. */
 const KEYS = 10_000;
-/** Requests that are measured, by pipeline, and how long a run goes on at most. */
+/** Requests that are measured, by pipeline, after so many that are not; and how long a run goes on at most. */
 const TOTAL = { 1: 200_000, 16: 400_000, 100: 600_000 };
+const WARMUP = 20_000;
+/** What answers a hundred times slower, and has nothing to warm up, need not be asked as much. */
+const WARMUP_OF_ARTICLE = 200;
 const SECONDS = 3;
 
 /** What one server is asked, in this order; `before` is there before anything is measured. */
 const ENTRANTS = [
   { peer: reg.memory, works: { 'new registration': reg.register } },
   { peer: redis.memory, works: { 'new registration': redis.set } },
-  { peer: article, works: { 'new registration': articleRegister } },
+  { peer: article, warmup: WARMUP_OF_ARTICLE, works: { 'new registration': articleRegister } },
   { peer: reg.memory, before: reg.register, works: { renewal: reg.renewal, query: reg.query } },
   { peer: redis.memory, before: redis.set, works: { renewal: redis.set, query: redis.get } },
-  { peer: article, before: articleRegister, works: { renewal: articleRegister, query: articleQuery } },
+  {
+    peer: article,
+    before: articleRegister,
+    warmup: WARMUP_OF_ARTICLE,
+    works: { renewal: articleRegister, query: articleQuery },
+  },
   { peer: echo, works: { renewal: echoOfRegister, query: echoOfQuery } },
 ];
 
-const setting = (pipeline) => `pipeline ${pipeline}`;
-
-const targets = [
+const TARGETS = [
   ...['new registration', 'renewal'].flatMap((work) => [
     { work, against: redis.memory, pipeline: 16, atLeast: 1 },
     { work, against: redis.memory, pipeline: 100, atLeast: 1 },
@@ -47,51 +53,39 @@ export const throughput = {
   about: `${CONNECTIONS} connections, each with so many requests under way as the pipeline says; a batch is sent when all replies
 to the one before have come. A new registration is of a service that was not there (Redis: SET EX of a new key), a
 renewal the same request again (SET EX of a key that is there), a query of one service (GET); renewals and queries go
-around ${KEYS.toLocaleString('en')} services. The echo gives back the very bytes of our requests. Every 31st reply was compared with
-what it should be. Ratios are of the requests a second of one round.`,
-  columns: [
-    { metric: 'rate', title: 'thousand requests/s', unit: 1000 },
-    { metric: 'p50', title: 'p50, µs' },
-    { metric: 'p99', title: 'p99, µs' },
-    { metric: 'serverCpu', title: "server's CPU, µs/request" },
-    { metric: 'resident', title: 'resident, MB', unit: 1e6 },
-    { metric: 'generatorCpu', title: "generator's share of a core" },
-  ],
+around ${KEYS.toLocaleString('en')} services in a scattered order. Keys and values are equally long everywhere. ${WARMUP.toLocaleString('en')} requests come before those
+that count (${WARMUP_OF_ARTICLE} to the article's server). The echo gives back the very bytes of our requests. Ratios are of the
+requests a second of one round.`,
+  columns: COLUMNS,
   charts: ['new registration', 'renewal', 'query'].map((work) => ({
     title: `${work[0].toUpperCase()}${work.slice(1)}, thousand requests a second`,
     metric: 'rate',
     unit: 1000,
     work,
   })),
-  targets: targets.map(({ work, against, pipeline, ...target }) => ({
-    what: `${work}, ${setting(pipeline)}`,
-    metric: 'rate',
-    ours: [reg.memory.name, work, setting(pipeline)],
-    theirs: [against.name, work, setting(pipeline)],
-    ...target,
-  })),
+  targets: TARGETS.map((target) => rateTarget(reg.memory, target)),
 
   async measure(run) {
     await run.inTurns(7, ENTRANTS, (entrant) => measure(run, entrant));
   },
 };
 
-async function measure(run, { peer, before, works }) {
+async function measure(run, { peer, before, works, warmup: fullWarmup = WARMUP }) {
   const server = await peer.start();
-  const load = (details) =>
-    generate('load', { port: server.port, server: server.pid, connections: CONNECTIONS, seconds: SECONDS, ...details });
-  if (before !== undefined) await load({ ...before, total: KEYS });
-  const warmup = run.scaled(2 * KEYS, 200);
+  if (before !== undefined) {
+    await generate('load', { port: server.port, connections: CONNECTIONS, total: KEYS, ...before });
+  }
+  const warmup = run.scaled(fullWarmup, 200);
   let first = 0;
   for (const [work, requests] of Object.entries(works)) {
     for (const pipeline of PIPELINES) {
-      run.progress(`${work}, ${setting(pipeline)}`);
       const total = run.scaled(TOTAL[pipeline], 2000);
       const numbers = work === 'new registration' ? { first } : { keys: KEYS };
-      const sample = await load({ ...requests, ...numbers, pipeline, warmup, total });
+      const limits = { warmup, total, seconds: SECONDS };
+      const what = { peer, server, work, setting: settingOf(pipeline) };
+      await measureRequests(run, { ...what, ...requests, ...numbers, ...limits, pipeline });
       first += warmup + total;
-      run.add(peer, work, setting(pipeline), { ...sample, resident: server.resident() });
     }
   }
-  await server.kill();
+  await server.end();
 }

@@ -53,6 +53,8 @@ export const watch = {
   about: `From the sending of a register (Redis: PUBLISH; etcd: put; ZooKeeper: setData) to the arrival of the event at each watcher,
 one change after the other; a connection for each watcher unless it says otherwise. Redis keeps nothing of what it publishes, and
 stands beside our memory log; etcd and ZooKeeper have a change on disk before they tell of it, and stand beside our log on disk.
+What is published is as long as our event. ZooKeeper's watches are persistent, so that none has to be set again, and its event does
+not have the new value in it; etcd's watches are streams of its JSON gateway. All watchers are read by one thread of the generator.
 Where more is better in a target, it is how many times sooner ours is.`,
   columns: [
     { metric: 'p50', title: 'p50, ms', unit: 1000 },
@@ -88,6 +90,6 @@ async function measure(run, { peer, requests, prepare, fits = () => true }) {
       ...requests,
     });
     run.add(peer, WORK, setting(one), { ...sample, resident: server.resident() });
-    await server.kill();
+    await server.end();
   }
 }

@@ -12,7 +12,7 @@ export const article = {
   async start() {
     const port = await freePort();
     const isReady = () => ask(port, '{"type":"query","key":"all"}\r\n', /"code": 0/);
-    return Server.start('python3', [PROGRAM, port], port, isReady);
+    return Server.start('python3', [PROGRAM, port], { port, isReady });
   },
 };
 

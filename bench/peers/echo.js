@@ -12,7 +12,8 @@ export const echo = {
 
   async start() {
     const port = await freePort();
-    return Server.start(process.execPath, [PROGRAM, port], port, () => ask(port, 'ready?', /ready/));
+    const isReady = () => ask(port, 'ready?', /ready/);
+    return Server.start(process.execPath, [PROGRAM, port], { port, isReady });
   },
 };
 

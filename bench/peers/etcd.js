@@ -17,12 +17,8 @@ export const etcd = {
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `n1=${peer}`],
     ];
-    return Server.start(
-      'etcd',
-      args,
-      at,
-      async () => (await (await fetch(`${client}/health`)).json()).health === 'true',
-    );
+    const isReady = async () => (await (await fetch(`${client}/health`)).json()).health === 'true';
+    return Server.start('etcd', args, { port: at, folder, isReady });
   },
 };
 

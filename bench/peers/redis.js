@@ -10,7 +10,8 @@ const peer = (name, args) => ({
   async start({ folder = temporaryFolder(), port } = {}) {
     const at = port ?? (await freePort());
     const all = ['--port', at, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...COMMON, ...args];
-    return Server.start('redis-server', all, at, () => ask(at, 'PING\r\n', /\+PONG/));
+    const isReady = () => ask(at, 'PING\r\n', /\+PONG/);
+    return Server.start('redis-server', all, { port: at, folder, isReady });
   },
 });
 
@@ -51,8 +52,10 @@ export const watch = {
   event: '$7\r\nmessage\r\n',
 };
 
-/** Tells what expires. */
-export const notifying = peer('Redis', ['--appendonly', 'no', '--notify-keyspace-events', 'Ex']);
+/** Tells what expires; and the same looking for it as often and as hard as it can be told to. */
+const NOTIFYING = ['--appendonly', 'no', '--notify-keyspace-events', 'Ex'];
+export const notifying = peer('Redis', NOTIFYING);
+export const eager = peer('Redis, hz 500, effort 10', [...NOTIFYING, '--hz', '500', '--active-expire-effort', '10']);
 
 /** Keys that expire so many seconds after they are renewed, which is done one by one. */
 export function lease(seconds) {

@@ -7,9 +7,13 @@ import { ask, freePort, Server, temporaryFolder, versionOf } from '../processes.
 const CLASSES = ['/usr/share/java/zookeeper.jar', '/usr/share/java/slf4j-simple.jar'];
 const PACKAGE = ['--show', '--showformat', '$' + '{Version}', 'zookeeper'];
 
+function isInstalled() {
+  return CLASSES.every((file) => existsSync(file)) && versionOf('java', ['-version'], /$/) !== undefined;
+}
+
 export const zookeeper = {
   name: 'ZooKeeper',
-  version: () => (existsSync(CLASSES[0]) ? versionOf('dpkg-query', PACKAGE, /^([\d.]+)/) : undefined),
+  version: () => (isInstalled() ? (versionOf('dpkg-query', PACKAGE, /^([\d.]+)/) ?? 'unknown') : undefined),
 
   async start({ folder = temporaryFolder() } = {}) {
     const port = await freePort();
@@ -25,7 +29,7 @@ export const zookeeper = {
     const logging = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error';
     const program = 'org.apache.zookeeper.server.quorum.QuorumPeerMain';
     const args = ['-Xmx1g', logging, '-cp', CLASSES.join(':'), program, `${folder}/zoo.cfg`];
-    return Server.start('java', args, port, () => ask(port, hello, SESSION));
+    return Server.start('java', args, { port, folder, isReady: () => ask(port, hello, SESSION) });
   },
 };
 
