@@ -11,7 +11,7 @@ export function describeMachine() {
     Processor: `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores`,
     Memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
     System: `${distribution()}, Linux ${release()}`,
-    'File system of the data': said('stat', ['--file-system', '--format', '%T', here]),
+    'File system of the data': said('df', ['--output=fstype', here]).split('\n').at(-1),
     'Node.js': process.versions.node,
     'C compiler': said('cc', ['--version']).split('\n')[0],
     Commit: `${said('git', ['-C', here, 'rev-parse', '--short', 'HEAD'])}${isChanged(here) ? ', with changes' : ''}`,

@@ -53,6 +53,7 @@ async function measure(part) {
     machine: describeMachine(),
     versions: run.versions,
     missing: run.missing,
+    failures: run.failures,
     rows: run.rows,
   };
   mkdirSync(new URL('results/', folder), { recursive: true });

@@ -25,6 +25,14 @@ function atExit(end) {
   endings.push(end);
 }
 
+/** What has been started and has not ended. */
+const running = new Set();
+
+/** Ends the servers that a measurement has left behind which failed. */
+export async function endServers() {
+  await Promise.all([...running].map((server) => server.end()));
+}
+
 /** A server that is measured. */
 export class Server {
   #child;
@@ -51,6 +59,7 @@ export class Server {
   static async start(command, args, { port, folder, isReady }) {
     const child = spawn(command, args.map(String), { stdio: ['ignore', 'ignore', 'inherit'] });
     const server = new Server(child, port, folder);
+    running.add(server);
     atExit(() => child.kill('SIGKILL'));
     for (const start = now(); !(await isReady().catch(() => false)); await pause(LOOK_EVERY)) {
       const ending = child.exitCode ?? child.signalCode;
@@ -75,6 +84,7 @@ export class Server {
 
   /** What it has kept is there for the next one. */
   async kill() {
+    running.delete(this);
     this.#child.kill('SIGKILL');
     await this.#ended;
   }

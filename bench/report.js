@@ -72,7 +72,20 @@ function partSections({ part, result, verdicts }) {
     .map(({ title, file }) => `![${title}](${file})`)
     .join('\n\n');
   const tables = [targetTable(verdicts), chartLinks, figureTable(part, result)];
-  return [`## ${part.title}`, quick, part.about, missing, ...tables, checks(result), busyNote(result)];
+  return [
+    `## ${part.title}`,
+    quick,
+    part.about,
+    missing,
+    ...tables,
+    failures(result),
+    checks(result),
+    busyNote(result),
+  ];
+}
+
+function failures({ failures: all }) {
+  return all.length === 0 ? '' : `Failed, and measured once more: ${all.join('; ')}.`;
 }
 
 /** What is known of the answers. */

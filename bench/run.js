@@ -1,16 +1,22 @@
 /** One run of one part of the benchmark: who takes part, in turns, and the samples that come of it. */
 
+import { endServers } from './processes.js';
+
 /**
  * A sample is an object of numbers. A row is `{ peer, work, setting, samples }`, with a sample of each round; two rows
  * of one part have the same rounds in the same order, so that a ratio is of what was measured within seconds.
  */
 export class Run {
+  /** Samples of the measurement that is under way: they count when it has come to its end. */
+  #pending = [];
   #rows = new Map();
   #step = '';
   /** Names of peers that are not installed. */
   missing = [];
   /** The peers that are, with their versions. */
   versions = {};
+  /** What went wrong, and was done again. */
+  failures = [];
 
   #rounds;
 
@@ -47,12 +53,31 @@ export class Run {
       for (const entrant of round % 2 === 1 ? present : present.toReversed()) {
         this.#step = `${this.part}, round ${round} of ${rounds}: ${entrant.peer.name}`;
         this.progress();
-        await measure(entrant);
+        await this.#measure(entrant, measure);
       }
     }
   }
 
+  /** A server that fails is given one more chance: an hour's work should not be lost to it. The report says so. */
+  async #measure(entrant, measure) {
+    try {
+      await measure(entrant);
+    } catch (error) {
+      this.failures.push(`${this.#step}: ${error.message.trim().split('\n')[0]}`);
+      console.error(`${this.failures.at(-1)}. Once more.`);
+      this.#pending = [];
+      await endServers();
+      await measure(entrant);
+    }
+    for (const { peer, work, setting, sample } of this.#pending) this.#keep(peer, work, setting, sample);
+    this.#pending = [];
+  }
+
   add(peer, work, setting, sample) {
+    this.#pending.push({ peer, work, setting, sample });
+  }
+
+  #keep(peer, work, setting, sample) {
     const id = rowId(peer.name, work, setting);
     if (!this.#rows.has(id)) this.#rows.set(id, { peer: peer.name, work, setting, samples: [] });
     this.#rows.get(id).samples.push(sample);

@@ -27,7 +27,7 @@ static struct pool open_listener(const struct options *options) {
   struct epoll_event event;
   send_all(listener.connections->fd, options->subscribe.text);
   do {
-    epoll_wait(listener.epoll, &event, 1, -1);
+    if (epoll_wait(listener.epoll, &event, 1, PATIENCE_MS) == 0) die("the watch has not begun");
     receive(listener.connections);
   } while (take_marks(listener.connections, options->synced) == 0);
   return listener;

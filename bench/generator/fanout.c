@@ -1,8 +1,8 @@
 /*
  * How long one change takes to those who watch for it. Opens the connections, has each send --subscribe so many times
- * as --each says, and waits until each was answered with --synced. Then, --rounds times, sends --request on another
- * connection, and takes the time until --event has arrived at every watch. Says, in microseconds from the sending of
- * the request, when a watch had its event, and when the last of a round had.
+ * as --each says, and waits until each was answered with --synced. Then, --rounds times after --warmup times that do not
+ * count, sends --request on another connection, and takes the time until --event has arrived at every watch. Says, in
+ * microseconds from the sending of the request, when a watch had its event, and when the last of a round had.
  */
 #include "pool.h"
 
@@ -15,7 +15,6 @@
 #define PATIENCE_MS 20000
 /* Between two rounds, so that one does not meet the work that the other has left. */
 #define PAUSE_US 3000
-#define WARMUP_ROUNDS 5
 
 /* Until the request of the round is answered. */
 static void await_reply(struct pool *writer, const struct options *options, unsigned round) {
@@ -39,8 +38,8 @@ int main(int argc, char **argv) {
   static struct histogram arrivals, lasts;
   struct text request = {malloc(options.request.text.length), options.request.text.length};
   uint64_t server_cpu = 0;
-  for (unsigned round = 0; round < WARMUP_ROUNDS + options.rounds; round += 1) {
-    if (round == WARMUP_ROUNDS) {
+  for (unsigned round = 0; round < options.warmup + options.rounds; round += 1) {
+    if (round == options.warmup) {
       memset(&arrivals, 0, sizeof arrivals);
       memset(&lasts, 0, sizeof lasts);
       server_cpu = cpu_ns(options.server);

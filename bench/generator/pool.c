@@ -14,7 +14,7 @@
 /* One reply of so many is compared with what it should be. */
 #define SAMPLE 31
 /* Without an answer for so long it is given up. */
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 30000
 
 struct pool open_pool(int port, unsigned count, struct framing framing, struct text hello) {
   struct rlimit files;
@@ -201,7 +201,8 @@ void drive(struct pool *pool, const struct work *work, struct outcome *outcome) 
   }
   struct epoll_event events[EVENTS];
   while (run.answered < run.sent) {
-    int count = epoll_wait(pool->epoll, events, EVENTS, -1);
+    int count = epoll_wait(pool->epoll, events, EVENTS, PATIENCE_MS);
+    if (count == 0) die("%lu requests have had no answer for %d s", run.sent - run.answered, PATIENCE_MS / 1000);
     for (int k = 0; k < count; k += 1) {
       struct connection *connection = events[k].data.ptr;
       if (events[k].events & EPOLLOUT) flush(&run, connection);

@@ -7,7 +7,7 @@ import * as reg from '../peers/reg.js';
 import { createWatched, zookeeper, watch as zookeeperWatch } from '../peers/zookeeper.js';
 
 const WORK = 'a change to its watchers';
-/** Watchers, the connections that they share, and how many changes are measured. */
+/** Watchers, the connections that they share, and how many changes are measured, after a fifth of that which are not. */
 const SETTINGS = [
   { watchers: 1, connections: 1, changes: 1000 },
   { watchers: 1000, connections: 1000, changes: 200 },
@@ -84,9 +84,10 @@ async function measure(run, { peer, requests, prepare, fits = () => true }) {
     const server = await peer.start();
     await prepare?.(server);
     const { watchers, connections, changes } = one;
+    const rounds = run.scaled(changes, 20);
     const sample = await generate('fanout', {
       ...{ port: server.port, server: server.pid, connections, each: watchers / connections },
-      ...{ rounds: run.scaled(changes, 20), first: 1 },
+      ...{ rounds, warmup: rounds / 5, first: 1 },
       ...requests,
     });
     run.add(peer, WORK, setting(one), { ...sample, resident: server.resident() });

@@ -4,7 +4,7 @@ import { generate, hold } from '../generators.js';
 import { growthTargets, memoryOfEach } from '../growth.js';
 import * as reg from '../peers/reg.js';
 
-/** Watchers, and how many changes are measured. */
+/** Watchers, and how many changes are measured, after a fifth of that which are not. */
 const STEPS = [
   { watchers: 1, changes: 500 },
   { watchers: 10, changes: 500 },
@@ -91,7 +91,7 @@ async function measureWatchers(run, { peer, server, place, work, watchers, conne
   const memory = memoryOfEach(before, await server.memory(), watchers);
   await held.release();
   const rounds = run.scaled(changes, 20);
-  const sample = await generate('fanout', { ...place, connections, each, rounds, first: 1 });
+  const sample = await generate('fanout', { ...place, connections, each, rounds, warmup: rounds / 5, first: 1 });
   const beginningCpu = (held.serverCpu * connections) / watchers;
   run.add(peer, work, setting(watchers), { watchers, ...sample, beginningCpu, ...memory });
 }
