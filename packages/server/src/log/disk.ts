@@ -230,7 +230,7 @@ export class DiskLog implements Log, CommitHost {
         this.onSyncFailed(error);
         throw error;
       });
-      return Segment.create(folder, number, this.#header('segment', last, 0), this.#options.io);
+      return Segment.create(folder, number, this.#header('segment', last, 0), this.#options);
     });
     const instances = registry.all();
     const header = this.#header('snapshot', registry.revision, instances.length);
@@ -270,16 +270,23 @@ export class DiskLog implements Log, CommitHost {
   }
 
   #retry(): void {
-    const { host, commits } = this.#inUse;
-    commits.segment.probe((error) => {
+    const { segment } = this.#inUse.commits;
+    segment.probe((error) => {
       if (this.#stopped.signal.aborted) return;
-      if (error) {
-        this.#retryLater();
-        return;
-      }
-      this.#refusal = undefined;
-      host.logger.info('the disk takes writes again');
+      if (error) this.#retryLater();
+      // What the failed write has left must not come back with a power cut, among the bytes of a later one.
+      else segment.sync((failure) => this.#recover(failure));
     });
+  }
+
+  #recover(failure: Error | null): void {
+    if (this.#stopped.signal.aborted) return;
+    if (failure) {
+      this.onSyncFailed(failure);
+      return;
+    }
+    this.#refusal = undefined;
+    this.#inUse.host.logger.info('the disk takes writes again');
   }
 
   /** Runs `work` unless other such work is running. If it fails, that is reported, and it is due again later. */

@@ -12,6 +12,17 @@ export interface CommitHost {
   onSyncFailed(error: Error): void;
 }
 
+/** What is committed together: the changes, in order, and their bytes. */
+class Batch {
+  readonly changes: Change[] = [];
+  readonly entries = new EntryWriter();
+
+  clear(): void {
+    this.changes.length = 0;
+    this.entries.clear();
+  }
+}
+
 /**
  * Gathers the changes of a turn and writes them with one write and, where it waits for the disk, one sync.
  * While a commit is under way the next changes gather for the one that follows at once: the more clients
@@ -20,10 +31,8 @@ export interface CommitHost {
 export class GroupCommit {
   readonly #host: CommitHost;
   #segment: Segment;
-  #filling = new EntryWriter();
-  #writing = new EntryWriter();
-  /** The changes that are not durable, in order. */
-  #undurable: Change[] = [];
+  #filling = new Batch();
+  #writing = new Batch();
   /** Revision of the last change that was added. */
   #added: number;
   #durable: number;
@@ -48,13 +57,14 @@ export class GroupCommit {
     return this.#durable;
   }
 
+  /** The changes that are not durable, in order. */
   get undurable(): readonly Change[] {
-    return this.#undurable;
+    return [...this.#writing.changes, ...this.#filling.changes];
   }
 
   add(change: Change): void {
-    this.#filling.add(change, this.#added);
-    this.#undurable.push(change);
+    this.#filling.entries.add(change, this.#added);
+    this.#filling.changes.push(change);
     this.#added = change.revision;
     if (this.#state !== 'idle') return;
     this.#state = 'scheduled';
@@ -86,7 +96,6 @@ export class GroupCommit {
   discard(error: Error): void {
     this.#filling.clear();
     this.#writing.clear();
-    this.#undurable = [];
     this.#added = this.#durable;
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -96,31 +105,36 @@ export class GroupCommit {
 
   #commit(): void {
     if (this.#state === 'held') return;
-    if (this.#filling.length === 0) {
+    if (this.#filling.changes.length === 0) {
       this.#state = 'idle';
       return;
     }
     this.#state = 'committing';
     [this.#filling, this.#writing] = [this.#writing, this.#filling];
     const upTo = this.#added;
-    this.#segment.append(this.#writing.finish(), (error) => {
-      if (error) this.#host.onWriteFailed(error);
-      else if (this.#host.waitForDisk) this.#segment.sync((failure) => this.#committed(upTo, failure));
-      else this.#committed(upTo, null);
-    });
+    const bytes = this.#writing.entries.finish();
+    if (this.#host.waitForDisk) this.#writeAndSync(bytes, upTo);
+    else this.#segment.append(bytes, (error) => (error ? this.#host.onWriteFailed(error) : this.#committed(upTo)));
   }
 
-  #committed(upTo: number, error: Error | null): void {
-    if (error) {
-      this.#host.onSyncFailed(error);
+  /** Only the sync leaves this thread. Each way there and back takes as long as the disk itself may. */
+  #writeAndSync(bytes: Buffer, upTo: number): void {
+    try {
+      this.#segment.write(bytes);
+    } catch (error) {
+      this.#host.onWriteFailed(error instanceof Error ? error : new Error(String(error)));
       return;
     }
+    this.#segment.sync((error) => (error ? this.#host.onSyncFailed(error) : this.#committed(upTo)));
+  }
+
+  #committed(upTo: number): void {
     this.#writing.clear();
     this.#durable = upTo;
-    this.#undurable = this.#undurable.filter(({ revision }) => revision > upTo);
     while (this.#waiters[0] !== undefined && this.#waiters[0].revision <= upTo) this.#waiters.shift()?.resolve();
-    this.#host.onCommitted();
+    // The disk has the next commit while the replies of this one leave.
     this.#goOn();
+    this.#host.onCommitted();
   }
 
   /** After a commit, or a hold: whoever waits to hold goes first. */

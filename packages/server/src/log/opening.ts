@@ -7,10 +7,10 @@ import type { FileHeader } from './format.js';
 import { createEpoch, type LogHost } from './log.js';
 import { checkNothingMissing, deadlinesAfterRestart, logMissing, mayHaveLost } from './recovery.js';
 import { replay } from './replay.js';
-import { type DiskIO, Segment } from './segment.js';
+import { Segment, type SegmentOptions } from './segment.js';
 import { writeSnapshot } from './snapshot.js';
 
-export interface DiskLogOptions {
+export interface DiskLogOptions extends SegmentOptions {
   /** The data folder; made where it is not there. */
   readonly folder: string;
   /**
@@ -25,7 +25,6 @@ export interface DiskLogOptions {
   readonly repair: boolean;
   /** For tests: how many bytes a segment takes before a snapshot follows. */
   readonly segmentBytes?: number;
-  readonly io?: DiskIO;
 }
 
 export interface Opening {
@@ -59,11 +58,11 @@ export async function openFolder(options: DiskLogOptions, host: LogHost): Promis
     return { ...opening, isNew: read === undefined };
   }
 
-  const { number, header, end, torn, revision } = tail;
+  const { number, header, torn, revision } = tail;
   if (torn > 0) logger.warn({ bytes: torn }, 'cut off an entry that was never acknowledged');
   if (!repair) checkNothingMissing(folder, registry.revision, header, checkpoint);
   const isNewEpoch = repair || mayHaveLost(registry.revision, header, checkpoint);
-  const segment = await Segment.continue(folder, number, end, options.io);
+  const segment = await Segment.continue(folder, tail, options);
   // A segment is of one epoch and one durability, and goes on where it ends.
   const goesOn = !isNewEpoch && revision === registry.revision && header.promised === promisedBy(options);
   if (goesOn) return { segment, epoch: header.epoch, snapshotBytes, isNew: false };
@@ -85,7 +84,7 @@ async function beginSegment(
   snapshotBytes: number,
 ): Promise<Opening> {
   const header: FileHeader = { kind: 'segment', promised: promisedBy(options), revision, count: 0, epoch };
-  const segment = await Segment.create(options.folder, number, header, options.io);
+  const segment = await Segment.create(options.folder, number, header, options);
   return { segment, epoch, snapshotBytes, isNew: false };
 }
 

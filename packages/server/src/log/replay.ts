@@ -28,12 +28,13 @@ export interface Replayed {
   readonly damage: RegistryError | undefined;
 }
 
-interface Tail {
+/** How the last segment ends. */
+export interface Tail {
   readonly number: number;
   readonly header: FileHeader;
-  /** Where the next entry belongs: the end of the last whole one. */
+  /** Where the next entry belongs: the end of the last whole one. Behind it there may be room, which is zeros. */
   readonly end: number;
-  /** Bytes after that, of an entry that a crash cut off before it was acknowledged. */
+  /** Bytes after that which are no room, but an entry that a crash cut off before it was acknowledged. */
   readonly torn: number;
   /** Revision of its last change. A snapshot may show more, where the segment has lost its end. */
   readonly revision: number;
@@ -110,8 +111,9 @@ function replaySnapshot(path: string, registry: Registry): number {
 }
 
 /**
- * Changes up to the snapshot's revision are passed over. What is wrong at the end of the last segment may be
- * an entry that a crash cut off; it was never acknowledged, and is not damage.
+ * Changes up to the snapshot's revision are passed over. Zeros to the end of the file are room for more. What is wrong
+ * otherwise at the end of the last segment may be an entry that a crash cut off; it was never acknowledged, and is not
+ * damage.
  */
 function replaySegment(path: string, number: number, registry: Registry, isLast: boolean): Tail {
   const file = openFile(path, 'segment');
@@ -119,6 +121,7 @@ function replaySegment(path: string, number: number, registry: Registry, isLast:
   let revision = file.header.revision;
   if (revision > known) throw damaged(path, 0, `changes ${known + 1} to ${revision} before it are missing`);
   let end = FILE_HEADER_BYTES;
+  let torn = 0;
   try {
     for (const entry of readEntries(file)) {
       if (entry.header.previous !== revision) throw damaged(path, entry.offset, 'an entry before it is missing');
@@ -130,11 +133,14 @@ function replaySegment(path: string, number: number, registry: Registry, isLast:
     }
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
-    if (!isLast || !isTorn(file, fault)) throw damaged(path, fault.offset, fault.message);
+    if (!isRoom(file, fault.offset)) {
+      if (!isLast || !isTorn(file, fault)) throw damaged(path, fault.offset, fault.message);
+      torn = file.size - end;
+    }
   } finally {
     closeSync(file.fd);
   }
-  return { number, header: file.header, end, torn: file.size - end, revision };
+  return { number, header: file.header, end, torn, revision };
 }
 
 function damaged(path: string, offset: number, what: string): RegistryError {
@@ -234,6 +240,14 @@ function* readEntries({ fd, size }: OpenFile): Generator<Entry> {
   }
 }
 
+/** Whether a file holds nothing but zeros from `offset` on. */
+function isRoom({ fd, size }: OpenFile, offset: number): boolean {
+  for (let from = offset; from < size; from += WINDOW_BYTES) {
+    if (!isZero(readAt(fd, from, Math.min(WINDOW_BYTES, size - from)))) return false;
+  }
+  return true;
+}
+
 const SECTOR_BYTES = 512;
 /** So many zeros in a row are in no entry that was written whole. */
 const ZEROS = 64;
@@ -251,7 +265,7 @@ function isTorn({ fd, size, header: { promised } }: OpenFile, { offset, header }
   if (promised === 'replied-is-durable' && commitBeginsIn(rest, end - offset)) return false;
   if (header !== undefined) return hasZeroSector(rest.subarray(ENTRY_HEADER_BYTES, end - offset), body);
   const start = rest.subarray(0, SECTOR_BYTES);
-  return start.every((byte) => byte === 0) || hasZeroSector(start, offset);
+  return isZero(start) || hasZeroSector(start, offset);
 }
 
 /** Whether a commit begins anywhere in `bytes` from `from` on. No value can look like one: JSON has no bytes below 32. */
@@ -267,10 +281,14 @@ function commitBeginsIn(bytes: Buffer, from: number): boolean {
 function hasZeroSector(bytes: Buffer, offset: number): boolean {
   for (let from = 0; from < bytes.length; ) {
     const to = Math.min(bytes.length, from + SECTOR_BYTES - ((offset + from) % SECTOR_BYTES));
-    if (to - from >= ZEROS && bytes.subarray(from, to).every((byte) => byte === 0)) return true;
+    if (to - from >= ZEROS && isZero(bytes.subarray(from, to))) return true;
     from = to;
   }
   return false;
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);

@@ -164,10 +164,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe('any changes, over many segments, restarts and kills', () => {
-  it.each(['always', 'no'] as const)('make what a plain map of them holds (%s)', async (durability) => {
+  it.each([
+    ['always', 0],
+    ['always', 100],
+    ['no', 0],
+  ] as const)('make what a plain map of them holds (%s, room for %d bytes)', async (durability, roomBytes) => {
+    const options = { durability, roomBytes, segmentBytes: 300 };
     const check = async (steps: readonly Step[]): Promise<void> => {
       const model = new Map<string, string>();
-      let open = await openDisk(newFolder(), { durability, segmentBytes: 300 });
+      let open = await openDisk(newFolder(), options);
       const expectSame = (): void => {
         const registered = open.host.registry.all().map(({ key, body }) => [key, body] as const);
         expect(new Map(registered)).toEqual(model);
@@ -188,7 +193,7 @@ describe('any changes, over many segments, restarts and kills', () => {
         if (action !== 'restart' && action !== 'kill') continue;
         const folder = action === 'kill' ? copyFolder(open.folder) : open.folder;
         await open.log.close();
-        open = await openDisk(folder, { durability, segmentBytes: 300 });
+        open = await openDisk(folder, options);
         expectSame();
       }
       await open.log.close();
@@ -206,7 +211,7 @@ interface Moment {
 }
 
 /** Changes go on through some compactions; every step that is done to a file is a moment to crash. */
-async function runWatched(durability: Durability) {
+async function runWatched(durability: Durability, roomBytes = 0) {
   const folder = newFolder();
   const moments: Moment[] = [];
   let open: OpenDisk | undefined;
@@ -214,7 +219,7 @@ async function runWatched(durability: Durability) {
     const acknowledged = open?.log.durable ?? 0;
     moments.push({ step: name, acknowledged, killed: readFolder(folder), powerless: watch.afterPowerCut() });
   });
-  open = await openDisk(folder, { durability, segmentBytes: 500, io: watchedDisk });
+  open = await openDisk(folder, { durability, segmentBytes: 500, roomBytes, io: watchedDisk });
   const { log, host } = open;
   const states = new Map([[0, stateOf(host)]]);
   const propose = (change: Parameters<typeof log.propose>[0]): void => {
@@ -234,8 +239,12 @@ async function runWatched(durability: Durability) {
 }
 
 describe('a crash at any step of a compaction', () => {
-  it.each(['always', 'everysec'] as const)('of the process loses nothing (%s)', async (durability) => {
-    const { moments, states } = await runWatched(durability);
+  it.each([
+    ['always', 0],
+    ['always', 200],
+    ['everysec', 0],
+  ] as const)('of the process loses nothing (%s, room for %d bytes)', async (durability, roomBytes) => {
+    const { moments, states } = await runWatched(durability, roomBytes);
     const steps = moments.map((moment) => moment.step);
     for (const name of ['00000002.snapshot', '00000003.snapshot', '00000003.log']) {
       expect(steps).toEqual(expect.arrayContaining([`sync ${name}.tmp`, `rename ${name}`]));
@@ -252,19 +261,22 @@ describe('a crash at any step of a compaction', () => {
     );
   });
 
-  it('of the machine loses nothing where replies wait for the disk', async () => {
-    const { moments, states, epoch } = await runWatched('always');
-    await openEach(
-      moments,
-      'always',
-      ({ powerless }) => powerless,
-      ({ host, log }, { step: name, acknowledged }) => {
-        expect(host.registry.revision, name).toBeGreaterThanOrEqual(acknowledged);
-        expect(stateOf(host), name).toEqual(states.get(host.registry.revision));
-        if (acknowledged > 0) expect(log.epoch, name).toBe(epoch);
-      },
-    );
-  });
+  it.each([0, 200])(
+    'of the machine loses nothing where replies wait for the disk (room for %d bytes)',
+    async (roomBytes) => {
+      const { moments, states, epoch } = await runWatched('always', roomBytes);
+      await openEach(
+        moments,
+        'always',
+        ({ powerless }) => powerless,
+        ({ host, log }, { step: name, acknowledged }) => {
+          expect(host.registry.revision, name).toBeGreaterThanOrEqual(acknowledged);
+          expect(stateOf(host), name).toEqual(states.get(host.registry.revision));
+          if (acknowledged > 0) expect(log.epoch, name).toBe(epoch);
+        },
+      );
+    },
+  );
 
   it('of the machine leaves a registry of before where they do not wait, under a new epoch', async () => {
     const { moments, states, epoch } = await runWatched('everysec');

@@ -7,6 +7,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Change } from '../../src/change.js';
 import {
   copyFolder,
+  type DiskOptions,
   FaultyDisk,
   keysOf,
   newFolder,
@@ -24,15 +25,21 @@ let open: OpenDisk;
 let host: TestHost;
 
 /** `a` is durable, and is renewed to have 25 s left. */
-beforeEach(async () => {
+async function start(options: DiskOptions = {}): Promise<void> {
   disk = new FaultyDisk();
-  open = await openDisk(newFolder(), { io: disk });
+  open = await openDisk(newFolder(), { io: disk, ...options });
   host = open.host;
   open.log.propose(host.registration('a'));
   await open.log.flush();
   host.pass(10_000);
   host.registry.renew(host.find('a'), host.clock.now() + 25_000);
-});
+}
+
+/** The segment without the room behind it. */
+function entriesOf(folder: string): Buffer {
+  const segment = readFolder(folder).get('00000001.log') ?? Buffer.alloc(0);
+  return segment.subarray(0, segment.findLastIndex((byte) => byte !== 0) + 1);
+}
 
 /** Proposes something, and gives back how it failed. */
 async function failToWrite(change: Change = host.registration('b')): Promise<RegistryError> {
@@ -68,83 +75,92 @@ async function expectRestartsTheSame(): Promise<void> {
 }
 
 describe.each([
-  ['is full', 'storage_full', (): void => disk.leaveRoom(0)],
-  ['is full after a part of a write', 'storage_full', (): void => disk.leaveRoom(50)],
-  ['is over its quota', 'storage_full', (): void => void disk.faults.set('write', 'EDQUOT')],
-  ['fails to write', 'storage_failed', (): void => void disk.faults.set('write', 'EIO')],
-])('a disk that %s', (_, code, breakDisk) => {
-  it('undoes what is not durable, and refuses changes', async () => {
-    const state = stateOf(host);
-    const segment = readFolder(open.folder).get('00000001.log');
-    breakDisk();
-    open.log.propose(host.ending('a'));
-    open.log.propose(host.registration('c'));
-    const error = await failToWrite();
-    expect(error.code).toBe(code);
-    expect(error.retryable).toBe(true);
-    expect(host.rollbacks).toEqual([error]);
-    expect(host.fatals).toEqual([]);
-    expect(stateOf(host)).toEqual(state);
-    expect(open.log.durable).toBe(1);
-    expect(codeOfPropose()).toBe(code);
-    expect(stateOf(host)).toEqual(state);
-    expect(readFolder(open.folder).get('00000001.log')).toEqual(segment);
-    await open.log.flush();
-    await expectRestartsTheSame();
-  });
+  ['always', 0],
+  ['always', 300],
+  ['no', 0],
+] as const)('with durability %s, and room for %d bytes,', (durability, roomBytes) => {
+  beforeEach(() => start({ durability, roomBytes }));
 
-  it('moves no deadline', async () => {
-    breakDisk();
-    await failToWrite();
-    expect(host.left('a')).toBe(25_000);
-    host.pass(20_000);
-    host.registry.renew(host.find('a'), host.clock.now() + 1000);
-    expect(host.left('a')).toBe(1000);
-  });
-
-  it('is tried again every second, and when it takes writes everything goes on', async () => {
-    breakDisk();
-    await failToWrite();
-    for (let second = 0; second < 3; second += 1) {
-      const probes = disk.calls.length;
-      host.pass(1000);
-      await until(() => disk.calls.length >= probes + 2);
+  describe.each([
+    ['is full', 'storage_full', (): void => disk.leaveRoom(0)],
+    ['is full after a part of a write', 'storage_full', (): void => disk.leaveRoom(50)],
+    ['is over its quota', 'storage_full', (): void => void disk.faults.set('write', 'EDQUOT')],
+    ['fails to write', 'storage_failed', (): void => void disk.faults.set('write', 'EIO')],
+  ])('a disk that %s', (_, code, breakDisk) => {
+    it('undoes what is not durable, and refuses changes', async () => {
+      const state = stateOf(host);
+      const entries = entriesOf(open.folder);
+      breakDisk();
+      open.log.propose(host.ending('a'));
+      open.log.propose(host.registration('c'));
+      const error = await failToWrite();
+      expect(error.code).toBe(code);
+      expect(error.retryable).toBe(true);
+      expect(host.rollbacks).toEqual([error]);
+      expect(host.fatals).toEqual([]);
+      expect(stateOf(host)).toEqual(state);
+      expect(open.log.durable).toBe(1);
       expect(codeOfPropose()).toBe(code);
-    }
-    await recover();
-    expect(open.log.propose(host.registration('d'))).toBeGreaterThan(2);
-    await open.log.flush();
-    expect(keysOf(host)).toEqual(['a', 'd']);
-    expect(open.log.durable).toBe(host.registry.revision);
-    await expectRestartsTheSame();
-  });
+      expect(stateOf(host)).toEqual(state);
+      expect(entriesOf(open.folder)).toEqual(entries);
+      await open.log.flush();
+      await expectRestartsTheSame();
+    });
 
-  it('uses no revision twice while the daemon runs', async () => {
-    for (let round = 0; round < 3; round += 1) {
+    it('moves no deadline', async () => {
       breakDisk();
       await failToWrite();
-      await recover();
-    }
-    const used = host.applied.map(({ revision }) => revision);
-    expect(used.length).toBeGreaterThan(9);
-    expect(new Set(used).size).toBe(used.length);
-    expect(used).toEqual([...used].sort((a, b) => a - b));
-    await expectRestartsTheSame();
-  });
+      expect(host.left('a')).toBe(25_000);
+      host.pass(20_000);
+      host.registry.renew(host.find('a'), host.clock.now() + 1000);
+      expect(host.left('a')).toBe(1000);
+    });
 
-  it('leaves a log that closes and opens again', async () => {
-    breakDisk();
-    await failToWrite();
-    disk.faults.clear();
-    await open.log.close();
-    const { log, host: again } = await openDisk(open.folder);
-    expect(keysOf(again)).toEqual(['a']);
-    expect(log.epoch).toBe(open.log.epoch);
+    it('is tried again every second, and when it takes writes everything goes on', async () => {
+      breakDisk();
+      await failToWrite();
+      for (let second = 0; second < 3; second += 1) {
+        const probes = disk.calls.length;
+        host.pass(1000);
+        await until(() => disk.calls.length >= probes + 2);
+        expect(codeOfPropose()).toBe(code);
+      }
+      await recover();
+      expect(open.log.propose(host.registration('d'))).toBeGreaterThan(2);
+      await open.log.flush();
+      expect(keysOf(host)).toEqual(['a', 'd']);
+      expect(open.log.durable).toBe(host.registry.revision);
+      await expectRestartsTheSame();
+    });
+
+    it('uses no revision twice while the daemon runs', async () => {
+      for (let round = 0; round < 3; round += 1) {
+        breakDisk();
+        await failToWrite();
+        await recover();
+      }
+      const used = host.applied.map(({ revision }) => revision);
+      expect(used.length).toBeGreaterThan(9);
+      expect(new Set(used).size).toBe(used.length);
+      expect(used).toEqual([...used].sort((a, b) => a - b));
+      await expectRestartsTheSame();
+    });
+
+    it('leaves a log that closes and opens again', async () => {
+      breakDisk();
+      await failToWrite();
+      disk.faults.clear();
+      await open.log.close();
+      const { log, host: again } = await openDisk(open.folder);
+      expect(keysOf(again)).toEqual(['a']);
+      expect(log.epoch === open.log.epoch).toBe(durability === 'always');
+    });
   });
 });
 
 describe('after a write has failed', () => {
   beforeEach(async () => {
+    await start();
     disk.faults.set('write', 'ENOSPC');
   });
 
@@ -214,6 +230,26 @@ describe('after a write has failed', () => {
     expect(codeOfPropose()).toBe('storage_failed');
   });
 
+  it('changes are taken again when what it has left is gone from the disk too', async () => {
+    await failToWrite();
+    disk.faults.clear();
+    const { length } = disk.calls;
+    host.pass(1000);
+    await until(() => disk.calls.length === length + 3);
+    expect(disk.calls.slice(length)).toEqual(['write', 'ftruncate', 'fdatasync']);
+    expect(codeOfPropose()).toBe('storage_full');
+    await until(() => codeOfPropose() === 'taken');
+  });
+
+  it('a disk that then fails to sync stops the daemon', async () => {
+    await failToWrite();
+    disk.faults.clear();
+    disk.faults.set('fdatasync', 'EIO');
+    host.pass(1000);
+    await until(() => host.fatals.length > 0);
+    expect(codeOfPropose()).toBe('storage_failed');
+  });
+
   it('a try whose leavings cannot be cut off does not count', async () => {
     await failToWrite();
     disk.faults.clear();
@@ -228,6 +264,8 @@ describe('after a write has failed', () => {
 });
 
 describe('a disk that fails to sync', () => {
+  beforeEach(() => start());
+
   it('stops the daemon: nothing is taken any more, and who waits fails', async () => {
     disk.faults.set('fdatasync', 'EIO');
     expect((await failToWrite()).code).toBe('storage_failed');

@@ -21,26 +21,48 @@ it('the changes of one turn are one write and one sync', async () => {
   expect(open.log.durable).toBe(3);
 });
 
-it('while a commit is under way the next ones gather for one that follows', async () => {
+it.each([
+  ['always', ['write', 'fdatasync']],
+  ['no', ['write']],
+] as const)(
+  'while a commit is under way the next ones gather for one that follows (%s)',
+  async (durability, commit) => {
+    const held = new FaultyDisk();
+    const { log, host } = await openDisk(newFolder(), { io: held, durability });
+    held.hold();
+    log.propose(host.registration('a'));
+    await until(() => held.calls.length === commit.length);
+    for (const key of ['b', 'c', 'd']) {
+      log.propose(host.registration(key));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(held.calls).toEqual(commit);
+    expect(log.durable).toBe(0);
+    held.release();
+    await log.flush();
+    expect(held.calls).toEqual([...commit, ...commit]);
+    expect(host.growths).toBe(2);
+  },
+);
+
+it('the disk has the next commit before the replies of the one before leave', async () => {
   disk.hold();
   propose('a');
-  await until(() => disk.calls.length === 1);
-  for (const key of ['b', 'c', 'd']) {
-    propose(key);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  expect(disk.calls).toEqual(['write']);
-  expect(open.log.durable).toBe(0);
+  await until(() => disk.calls.length === 2);
+  propose('b');
+  let calls = 0;
+  open.host.onDurable = () => {
+    calls = disk.calls.length;
+    open.host.onDurable = () => {};
+  };
   disk.release();
   await open.log.flush();
-  expect(disk.calls).toEqual(['write', 'fdatasync', 'write', 'fdatasync']);
-  expect(open.host.growths).toBe(2);
+  expect(calls).toBe(4);
 });
 
 it('nothing is durable before the disk has said so', async () => {
-  propose('a');
-  await until(() => disk.calls.length === 1);
   disk.hold();
+  propose('a');
   await until(() => disk.calls.length === 2);
   expect(disk.calls).toEqual(['write', 'fdatasync']);
   expect([open.log.durable, open.host.growths]).toEqual([0, 0]);
@@ -53,7 +75,7 @@ it('a flush waits for what was proposed before it, and not for what came after',
   disk.hold();
   propose('a');
   const flushed = open.log.flush().then(() => open.log.durable);
-  await until(() => disk.calls.length === 1);
+  await until(() => disk.calls.length === 2);
   propose('b');
   disk.release();
   expect(await flushed).toBe(1);

@@ -187,10 +187,13 @@ export interface OpenDisk {
 
 export type DiskOptions = Partial<DiskLogOptions> & { readonly clock?: ManualClock };
 
-/** Opens a disk log. It is closed with the test where the test does not. */
+/**
+ * Opens a disk log. It is closed with the test where the test does not. Its segments make no room unless told so, and
+ * then are nothing but entries.
+ */
 export async function openDisk(folder: string, { clock, ...options }: DiskOptions = {}): Promise<OpenDisk> {
   const host = new TestHost(clock);
-  const log = new TestLog({ folder, durability: 'always', grace: 15_000, repair: false, ...options });
+  const log = new TestLog({ folder, durability: 'always', grace: 15_000, repair: false, roomBytes: 0, ...options });
   await log.open(host);
   afterTest(() => log.isClosed || log.close().catch(() => {}));
   return { log, host, folder };
@@ -250,6 +253,16 @@ export class FaultyDisk implements DiskIO {
     const held = this.#held ?? [];
     this.#held = undefined;
     for (const call of held) call();
+  }
+
+  writeSync(...[fd, bytes, offset, length, position]: Parameters<DiskIO['writeSync']>): number {
+    this.calls.push('write');
+    const code = this.faults.get('write');
+    if (code !== undefined) throw errorOf(code);
+    const taken = Math.min(length, this.#room);
+    if (taken === 0) throw errorOf('ENOSPC');
+    this.#room -= taken;
+    return fs.writeSync(fd, bytes, offset, taken, position);
   }
 
   write(...[fd, bytes, offset, length, position, done]: Parameters<DiskIO['write']>): void {

@@ -125,6 +125,11 @@ export function watchSync(real: typeof Sync): typeof Sync {
 }
 
 export const watchedDisk: DiskIO = {
+  writeSync(...given) {
+    const written = fs.writeSync(...given);
+    watch?.written();
+    return written;
+  },
   write(fd, bytes, offset, length, position, done) {
     fs.write(fd, bytes, offset, length, position, (error, written) => {
       watch?.written();

@@ -55,6 +55,10 @@ export function diskStorage(grace: number): Storage {
 /** A disk whose writes take a turn each: thousands of commands have no time for a real one. */
 function quickDisk(isFull: () => boolean): DiskIO {
   return {
+    writeSync(...given) {
+      if (isFull()) throw errorOf('ENOSPC');
+      return fs.writeSync(...given);
+    },
     write(fd, bytes, offset, length, position, done) {
       const written = isFull() ? 0 : fs.writeSync(fd, bytes, offset, length, position);
       setImmediate(() => (written === 0 ? done(errorOf('ENOSPC'), 0) : done(null, written)));
