@@ -84,7 +84,7 @@ function partSections({ part, result, verdicts }) {
   ];
 }
 
-function failures({ failures: all }) {
+function failures({ failures: all = [] }) {
   return all.length === 0 ? '' : `Failed, and measured once more: ${all.join('; ')}.`;
 }
 

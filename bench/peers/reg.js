@@ -29,7 +29,8 @@ export const collecting = {
   ...memory,
 
   async start() {
-    const daemon = await startDaemon({ port: 0, storage: 'memory' });
+    // Without grace a watch has no second "synced" when that is over, which would be counted as another watch's.
+    const daemon = await startDaemon({ port: 0, storage: 'memory', grace: 0 });
     return {
       port: daemon.ready.port,
       pid: daemon.pid,
