@@ -79,7 +79,9 @@ test('damaged data is refused with the place and the way out, and --repair takes
   }
   const segment = join(folder.path, '00000001.log');
   const bytes = readFileSync(segment);
-  bytes[bytes.length - 5] = (bytes[bytes.length - 5] ?? 0) ^ 0x10;
+  // Behind the last entry there are zeros: room for the next.
+  const place = bytes.findLastIndex((byte) => byte !== 0) - 4;
+  bytes[place] = (bytes[place] ?? 0) ^ 0x10;
   writeFileSync(segment, bytes);
   const refused = await regctl(['serve', '--port', '0', '--data-dir', folder.path]);
   expect(refused).toMatchObject({ code: 7, stdout: '' });
