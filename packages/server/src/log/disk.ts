@@ -128,6 +128,7 @@ export class DiskLog implements Log, CommitHost {
       await this.#background;
       if (hasFailed) return;
       await commits.flush();
+      commits.segment.trim();
       await commits.segment.synced();
       // A sync that was under way may have failed in the meantime.
       const clean = isWell && this.#refusal === shuttingDown;

@@ -151,6 +151,11 @@ export class Segment {
     this.#roomEnd = this.#end;
   }
 
+  /** Leaves nothing but entries, so that every byte is under a checksum. */
+  trim(): void {
+    if (this.#roomEnd > this.#end) this.cut();
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

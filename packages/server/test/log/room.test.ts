@@ -106,6 +106,16 @@ describe('the room of a segment', () => {
     expect(stateOf(third.host)).toEqual(stateOf(again.host));
   });
 
+  it('is cut off when the log is closed, and made again by the first commit after that', async () => {
+    await register('a');
+    await open.log.close();
+    const segment = segmentOf(open.folder);
+    expect(segment).toHaveLength(endOf(segment));
+    open = await openDisk(open.folder, { roomBytes: ROOM });
+    await register('b');
+    expect(segmentOf(open.folder)).toHaveLength(endOf(segmentOf(open.folder)) + ROOM);
+  });
+
   it('may be of any length, also where a segment follows', async () => {
     await register('a');
     const segment = segmentOf(open.folder);
