@@ -31,7 +31,7 @@ export interface RegisterChange {
   /** The owner's secret; `UNOWNED` for none. Never shown. */
   readonly owner: string;
   /** When it ends unless renewed, in registry time. Not kept by the log: after a restart it is worked out anew. */
-  readonly expiresAt: number;
+  expiresAt: number;
 }
 
 /** An instance ended. It ends the generation that it names, and no later one. */

@@ -194,9 +194,8 @@ export class DiskLog implements Log, CommitHost {
   #rebuild({ registry, clock }: LogHost, undone: readonly Change[]): void {
     const before = registry.all();
     registry.clear();
-    replay(this.#options.folder, registry);
+    replay(this.#options.folder, registry, deadlinesAfterRollback(before, undone, clock.now()));
     registry.inherit(before);
-    registry.setDeadlines(deadlinesAfterRollback(before, undone, clock.now()));
   }
 
   async #checkpoint(clean: boolean): Promise<void> {

@@ -227,41 +227,48 @@ export function isIntact(header: EntryHeader, payload: Buffer): boolean {
 
 /** The changes of an intact payload, in order. Registrations have no deadline yet: they get the one last written. */
 export function* decodeChanges(payload: Buffer): Generator<Change> {
-  let offset = 0;
-  while (offset < payload.length) {
-    const kind = CHANGE_KINDS[payload.readUInt8(offset)];
-    const status = STATUSES[payload.readUInt8(offset + 1)];
+  const view = viewOf(payload);
+  for (let offset = 0; offset < payload.length; ) {
+    const kind = CHANGE_KINDS[view.getUint8(offset)];
+    const status = STATUSES[view.getUint8(offset + 1)];
     if (kind === undefined || status === undefined) {
-      throw new RangeError(`no change is of kind and status ${payload.readUInt16LE(offset)}`);
+      throw new RangeError(`no change is of kind and status ${view.getUint16(offset, true)}`);
     }
     const names = offset + CHANGE_BYTES;
-    const keyEnd = names + payload.readUInt16LE(offset + 2);
-    const instanceEnd = keyEnd + payload.readUInt16LE(offset + 4);
-    const ownerEnd = instanceEnd + payload.readUInt16LE(offset + 6);
-    const bodyEnd = ownerEnd + payload.readUInt32LE(offset + 56);
-    const common = {
-      revision: payload.readDoubleLE(offset + 8),
-      key: payload.toString('utf8', names, keyEnd),
-      instance: payload.toString('utf8', keyEnd, instanceEnd),
-      generation: payload.readDoubleLE(offset + 16),
-      at: payload.readDoubleLE(offset + 24),
-    };
+    const keyEnd = names + view.getUint16(offset + 2, true);
+    const instanceEnd = keyEnd + view.getUint16(offset + 4, true);
+    const ownerEnd = instanceEnd + view.getUint16(offset + 6, true);
+    const bodyEnd = ownerEnd + view.getUint32(offset + 56, true);
+    const revision = view.getFloat64(offset + 8, true);
+    const key = textOf(payload, names, keyEnd);
+    const instance = textOf(payload, keyEnd, instanceEnd);
+    const generation = view.getFloat64(offset + 16, true);
+    const at = view.getFloat64(offset + 24, true);
     if (kind === 'register') {
-      const ttl = payload.readDoubleLE(offset + 40);
+      const ttl = view.getFloat64(offset + 40, true);
       yield {
         kind,
-        ...common,
-        registered: payload.readDoubleLE(offset + 32),
+        revision,
+        key,
+        instance,
+        generation,
+        at,
+        registered: view.getFloat64(offset + 32, true),
         ttl,
-        body: payload.toString('utf8', ownerEnd, bodyEnd),
+        body: textOf(payload, ownerEnd, bodyEnd),
         status,
-        linger: payload.readDoubleLE(offset + 48),
-        owner: payload.toString('utf8', instanceEnd, ownerEnd),
-        expiresAt: common.at + ttl,
+        linger: view.getFloat64(offset + 48, true),
+        owner: textOf(payload, instanceEnd, ownerEnd),
+        expiresAt: at + ttl,
       };
     } else {
-      yield { kind, ...common, expiresAt: common.at };
+      yield { kind, revision, key, instance, generation, at, expiresAt: at };
     }
     offset = bodyEnd;
   }
+}
+
+/** A text of its own, and not a piece of a larger one that it would keep in memory. */
+function textOf(bytes: Buffer, start: number, end: number): string {
+  return start === end ? '' : bytes.toString('utf8', start, end);
 }

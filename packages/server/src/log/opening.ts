@@ -49,8 +49,8 @@ export async function openFolder(options: DiskLogOptions, host: LogHost): Promis
   const read = readCheckpoint(folder);
   if (read === 'damaged') logger.warn({ folder }, 'the checkpoint of the deadlines is damaged and passed over');
   const checkpoint = read === 'damaged' ? undefined : read;
-  const { tail, damage, snapshotBytes } = replay(folder, registry, repair);
-  registry.setDeadlines(deadlinesAfterRestart(checkpoint, clock.now(), clock.wall(), grace));
+  const deadlineOf = deadlinesAfterRestart(checkpoint, clock.now(), clock.wall(), grace);
+  const { tail, damage, snapshotBytes } = replay(folder, registry, deadlineOf, repair);
   if (damage !== undefined) return repairFolder(options, host, damage);
   if (tail === undefined) {
     if (!repair && read !== undefined) throw logMissing(folder);

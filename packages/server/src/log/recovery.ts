@@ -1,13 +1,15 @@
 /** What a start, or a failed commit, concludes from what it finds. Pure: everything is handed in. */
 
 import { RegistryError } from '@reg/protocol';
-import type { Change } from '../change.js';
+import type { Change, RegisterChange } from '../change.js';
 import type { Instance } from '../registry/instance.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { FileHeader } from './format.js';
 
-/** Tells the deadline of an instance, in registry time. */
-export type DeadlineOf = (instance: Instance) => number;
+/** Tells the deadline, in registry time, of an instance that is as its last registration says. */
+export type DeadlineOf = (
+  registered: Pick<RegisterChange, 'generation' | 'revision' | 'ttl' | 'at' | 'status' | 'linger'>,
+) => number;
 
 /**
  * Deadlines after a restart: what is left by the wall clock, but no more than the ttl and no less than the grace.

@@ -18,6 +18,7 @@ import {
   type FileKind,
   isIntact,
 } from './format.js';
+import type { DeadlineOf } from './recovery.js';
 
 export interface Replayed {
   /** The segment to go on with; `undefined` where there is none. */
@@ -43,10 +44,11 @@ export interface Tail {
 /**
  * Fills an empty registry from `folder`.
  *
+ * @param deadlineOf is asked as each is registered, so that it is filed under its deadline at once.
  * @param tolerant reads up to the first damage, and reports that instead of throwing it.
  * @throws {RegistryError} `data_damaged` or `data_foreign`, naming the file and the place.
  */
-export function replay(folder: string, registry: Registry, tolerant = false): Replayed {
+export function replay(folder: string, registry: Registry, deadlineOf: DeadlineOf, tolerant = false): Replayed {
   const files = listFiles(folder);
   let damage: RegistryError | undefined;
   let snapshotBytes = 0;
@@ -63,7 +65,7 @@ export function replay(folder: string, registry: Registry, tolerant = false): Re
   const { snapshot } = files;
   if (snapshot !== undefined) {
     tolerate(() => {
-      snapshotBytes = replaySnapshot(snapshotPath(folder, snapshot), registry);
+      snapshotBytes = replaySnapshot(snapshotPath(folder, snapshot), registry, deadlineOf);
     });
   }
   const first = snapshot ?? 1;
@@ -71,7 +73,8 @@ export function replay(folder: string, registry: Registry, tolerant = false): Re
   tolerate(() => {
     segments.forEach((number, index) => {
       if (number !== first + index) throw damaged(segmentPath(folder, first + index), 0, 'it is missing');
-      tail = replaySegment(segmentPath(folder, number), number, registry, index === segments.length - 1);
+      const isLast = index === segments.length - 1;
+      tail = replaySegment(segmentPath(folder, number), number, isLast, registry, deadlineOf);
     });
   });
   if (segments.length === 0 && (snapshot !== undefined || files.segments.length > 0)) {
@@ -82,7 +85,7 @@ export function replay(folder: string, registry: Registry, tolerant = false): Re
   return { tail, snapshotBytes, damage };
 }
 
-function replaySnapshot(path: string, registry: Registry): number {
+function replaySnapshot(path: string, registry: Registry, deadlineOf: DeadlineOf): number {
   const file = openFile(path, 'snapshot');
   try {
     let generation = 0;
@@ -92,6 +95,7 @@ function replaySnapshot(path: string, registry: Registry): number {
         if (entry.header.previous !== generation) throw damaged(path, entry.offset, 'a part before it is missing');
         for (const change of decodeChanges(entry.payload)) {
           if (change.kind !== 'register') throw damaged(path, entry.offset, 'a snapshot holds registrations only');
+          change.expiresAt = deadlineOf(change);
           registry.restore(change, file.header.revision);
           generation = change.generation;
           count += 1;
@@ -115,7 +119,13 @@ function replaySnapshot(path: string, registry: Registry): number {
  * otherwise at the end of the last segment may be an entry that a crash cut off; it was never acknowledged, and is not
  * damage.
  */
-function replaySegment(path: string, number: number, registry: Registry, isLast: boolean): Tail {
+function replaySegment(
+  path: string,
+  number: number,
+  isLast: boolean,
+  registry: Registry,
+  deadlineOf: DeadlineOf,
+): Tail {
   const file = openFile(path, 'segment');
   const known = registry.revision;
   let revision = file.header.revision;
@@ -126,8 +136,10 @@ function replaySegment(path: string, number: number, registry: Registry, isLast:
     for (const entry of readEntries(file)) {
       if (entry.header.previous !== revision) throw damaged(path, entry.offset, 'an entry before it is missing');
       for (const change of decodeChanges(entry.payload)) {
-        if (change.revision > known) registry.apply(change);
         revision = change.revision;
+        if (revision <= known) continue;
+        if (change.kind === 'register') change.expiresAt = deadlineOf(change);
+        registry.apply(change);
       }
       end = entry.end;
     }
@@ -212,8 +224,9 @@ function checkHeader(path: string, kind: FileKind, bytes: Buffer): FileHeader {
 /** How much is read at once. An entry that is larger is read in one piece of its own. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
-/** The entries in order. Throws a `Fault` at the first that is not whole. */
+/** The entries in order, each valid until the next. Throws a `Fault` at the first that is not whole. */
 function* readEntries({ fd, size }: OpenFile): Generator<Entry> {
+  const memory = Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES, size));
   let window = EMPTY;
   /** Where in the file the window begins. */
   let start = FILE_HEADER_BYTES;
@@ -221,7 +234,7 @@ function* readEntries({ fd, size }: OpenFile): Generator<Entry> {
   const bytesAt = (from: number, length: number): Buffer => {
     if (from + length > start + window.length) {
       start = from;
-      window = readAt(fd, from, Math.min(Math.max(length, WINDOW_BYTES), size - from));
+      window = readInto(length > memory.length ? Buffer.allocUnsafeSlow(length) : memory, fd, from);
     }
     return window.subarray(from - start, from - start + length);
   };
@@ -294,10 +307,14 @@ function isZero(bytes: Buffer): boolean {
 const EMPTY: Buffer = Buffer.alloc(0);
 
 function readAt(fd: number, position: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(length);
+  return readInto(Buffer.allocUnsafeSlow(length), fd, position);
+}
+
+/** Fills `bytes` as far as the file goes. */
+function readInto(bytes: Buffer, fd: number, position: number): Buffer {
   let held = 0;
-  while (held < length) {
-    const read = readSync(fd, bytes, held, length - held, position + held);
+  while (held < bytes.length) {
+    const read = readSync(fd, bytes, held, bytes.length - held, position + held);
     if (read === 0) break;
     held += read;
   }

@@ -202,11 +202,6 @@ export class Registry {
     this.#roster.setDeadline(instance, expiresAt);
   }
 
-  /** Sets every deadline anew, after a restart, when `deadlineOf` can tell what is left. */
-  setDeadlines(deadlineOf: (instance: Instance) => number): void {
-    for (const instance of this.#roster.after(0)) this.#roster.setDeadline(instance, deadlineOf(instance));
-  }
-
   #register(current: Instance | undefined, change: RegisterChange): Instance {
     const old = current?.generation === change.generation ? current : undefined;
     const instance = new Instance(change, this.#terms.of(change), old);

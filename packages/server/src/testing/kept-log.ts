@@ -48,9 +48,12 @@ export class KeptLog implements Log {
 
   async open(host: LogHost): Promise<void> {
     const { changes, deadlines, epoch } = this.#keep;
-    for (const change of changes) host.registry.apply(change);
     const checkpoint = { epoch, revision: this.#revision, clean: true, deadlines };
-    host.registry.setDeadlines(deadlinesAfterRestart(checkpoint, host.clock.now(), host.clock.wall(), this.#grace));
+    const deadlineOf = deadlinesAfterRestart(checkpoint, host.clock.now(), host.clock.wall(), this.#grace);
+    for (const change of changes) {
+      if (change.kind === 'register') change.expiresAt = deadlineOf(change);
+      host.registry.apply(change);
+    }
     this.#host = host;
     this.#isNew = this.#keep.isNew;
     this.#keep.isNew = false;

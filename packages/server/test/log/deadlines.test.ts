@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ManualClock } from '@reg/protocol/testing';
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/log/checkpoint.js';
 import { copyFolder, FaultyDisk, newFolder, type OpenDisk, openDisk, settle, type TestHost } from './harness.js';
@@ -47,7 +48,8 @@ async function passCheckpoint(): Promise<void> {
 function deadlinesOnDisk(folder = open.folder): string {
   const read = readCheckpoint(folder);
   if (read === undefined || read === 'damaged') throw new Error('no checkpoint');
-  return JSON.stringify([read.revision, ...read.deadlines]);
+  const deadlines = host.registry.all().map(({ generation }) => read.deadlines.get(generation));
+  return JSON.stringify([read.revision, deadlines]);
 }
 
 describe('after a restart an instance has left', () => {
@@ -137,6 +139,50 @@ describe('after a restart an instance has left', () => {
       host = open.host;
       expect(host.left('a')).toBe(left);
     }
+  });
+});
+
+describe('deadlines of many, some of which have none, or have changed or ended since the checkpoint', () => {
+  const KEYS = Array.from({ length: 12 }, (_, index) => `key-${index}`);
+  const action = fc.record({
+    key: fc.constantFrom(...KEYS),
+    do: fc.constantFrom('register', 'update', 'renew', 'end'),
+    ttl: fc.constantFrom(20_000, 40_000, 90_000, Number.POSITIVE_INFINITY),
+  });
+  const actions = fc.array(action, { maxLength: 30 });
+
+  function act({ key, do: what, ttl }: typeof action extends fc.Arbitrary<infer T> ? T : never): void {
+    const instance = host.registry.find(key, '');
+    if (instance === undefined) open.log.propose(host.registration(key, { ttl }));
+    else if (what === 'end') open.log.propose(host.ending(key));
+    else if (what === 'renew') host.registry.renew(instance, host.clock.now() + instance.ttl);
+    else open.log.propose(host.registration(key, { ttl, body: `"values":${host.registry.revision}` }));
+  }
+
+  it('are what the checkpoint says, and what the change says where that is newer', async () => {
+    const check = async (before: readonly Parameters<typeof act>[0][], after: typeof before): Promise<void> => {
+      open = await openDisk(newFolder(), { grace: GRACE });
+      host = open.host;
+      for (const each of before) {
+        act(each);
+        host.pass(1000);
+      }
+      await passCheckpoint();
+      const { revision } = host.registry;
+      const known = new Map(host.registry.all().map(({ generation, expiresAt }) => [generation, expiresAt]));
+      for (const each of after) act(each);
+      await open.log.flush();
+      const again = await restartKilled(10_000);
+      const now = host.clock.now() + 10_000;
+      for (const instance of host.registry.all()) {
+        const due = instance.revision <= revision ? known.get(instance.generation) : instance.at + instance.ttl;
+        const left = Math.min(instance.ttl, Math.max((due ?? 0) - now, GRACE));
+        expect(again.left(instance.service.name), instance.service.name).toBe(left);
+      }
+      expect(again.registry.size).toBe(host.registry.size);
+      await open.log.close();
+    };
+    await fc.assert(fc.asyncProperty(actions, actions, check), { numRuns: 25 });
   });
 });
 

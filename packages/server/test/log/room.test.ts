@@ -213,7 +213,7 @@ describe('a wrong byte', () => {
       const damaged = Buffer.from(segment);
       damaged[at] = (damaged[at] ?? 0) ^ 0x80;
       writeFileSync(join(folder, NAME), damaged);
-      expect(() => replay(folder, new TestHost().registry), `byte ${at}`).toThrow(join(folder, NAME));
+      expect(() => replay(folder, new TestHost().registry, () => 0), `byte ${at}`).toThrow(join(folder, NAME));
     }
   });
 
@@ -227,7 +227,7 @@ describe('a wrong byte', () => {
       writeFileSync(join(folder, NAME), damaged);
       const { registry } = new TestHost();
       try {
-        replay(folder, registry);
+        replay(folder, registry, () => 0);
       } catch (error) {
         expect(error).toMatchObject({ code: 'data_damaged' });
       }
