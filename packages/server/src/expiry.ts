@@ -7,15 +7,33 @@ import type { Registry } from './registry/registry.js';
 
 /** How often deadlines are looked at, in ms. It also keeps the clock looked at; see `RegistryClock`. */
 const INTERVAL_MS = 20;
-/** How many instances are looked at in one turn, so that a mass expiry leaves room for everything else. */
-const LOOKS_PER_TURN = 2000;
+/** For how long instances are ended in one turn of the loop, so that a mass expiry leaves time for everything else, in ms. */
+const TURN_MS = 5;
+/** How many are ended at a time, before it is looked whether that is over. */
+const BATCH = 500;
+/** How soon it goes on where those who watch are still to be told of the last ones, in ms. */
+const WAIT_MS = 1;
 /** How long nothing is proposed after the log has refused it. Nobody sees it: queries leave out what has expired. */
 const REFUSED_MS = 1000;
 
-/** Ends what was not renewed. An expiry is a change like any other, ordered by the log. */
+/** Who is told of the ends, as far as they have to be waited for. */
+export interface Audience {
+  /** How many more changes may be made now so that nobody who listens misses any. It is not 0 for long. */
+  readonly room: number;
+}
+
+/**
+ * Ends what was not renewed. An expiry is a change like any other, ordered by the log.
+ *
+ * Of a mass of instances that are due some are ended in each turn of the loop, and no more than those who watch can be
+ * told: ends are made faster than they are written, and who falls behind by more than history holds would be told of no
+ * end but of the state. It costs nobody anything: queries leave out what has expired, ended or not, and deadlines do
+ * not move. Who does not read holds this up for a moment once, and never again.
+ */
 export class ExpiryLoop {
   readonly #registry: Registry;
   readonly #log: Log;
+  readonly #audience: Audience;
   readonly #clock: RegistryClock;
   readonly #logger: Logger;
   #timer: Timer | undefined;
@@ -23,10 +41,12 @@ export class ExpiryLoop {
   #refusedUntil = 0;
   /** The last turn could not finish what was due. */
   #isBehind = false;
+  #isStopped = false;
 
-  constructor(registry: Registry, log: Log, clock: RegistryClock, logger: Logger) {
+  constructor(registry: Registry, log: Log, audience: Audience, clock: RegistryClock, logger: Logger) {
     this.#registry = registry;
     this.#log = log;
+    this.#audience = audience;
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -37,6 +57,7 @@ export class ExpiryLoop {
 
   /** Ends the loop, and what has expired: the next start would give it the grace of those who live. */
   stop(): void {
+    this.#isStopped = true;
     this.#timer?.cancel();
     const now = this.#clock.now();
     const due: Instance[] = [];
@@ -45,27 +66,30 @@ export class ExpiryLoop {
   }
 
   #turn(): void {
+    if (this.#isStopped) return;
     // The look at the clock is owed in any case.
     const now = this.#clock.now();
-    const isDone = now < this.#refusedUntil || this.#expire(now);
-    this.#warn(isDone, now);
-    this.#timer = this.#clock.after(isDone ? INTERVAL_MS : 0, () => this.#turn());
+    const wait = now < this.#refusedUntil ? INTERVAL_MS : this.#expire(now);
+    this.#warn(wait === INTERVAL_MS, now);
+    if (wait === 0) setImmediate(() => this.#turn());
+    else this.#timer = this.#clock.after(wait, () => this.#turn());
   }
 
-  /** @returns whether nothing is left to do for now. */
-  #expire(now: number): boolean {
-    for (let left = LOOKS_PER_TURN; left > 0; ) {
+  /** @returns in how many ms there is more to do. */
+  #expire(now: number): number {
+    const end = this.#clock.busy() + TURN_MS;
+    for (let { room } = this.#audience; room > 0; ) {
       const due: Instance[] = [];
-      const isDone = this.#registry.collectDue(now, left, due);
+      const isDone = this.#registry.collectDue(now, Math.min(room, BATCH), due);
       if (!this.end(due)) {
         this.#refusedUntil = now + REFUSED_MS;
-        return true;
+        return INTERVAL_MS;
       }
-      if (isDone) return true;
-      // It comes back with nothing where others took all the looks.
-      left = due.length === 0 ? 0 : left - due.length;
+      if (isDone) return INTERVAL_MS;
+      if (this.#clock.busy() >= end) return 0;
+      room -= due.length;
     }
-    return false;
+    return WAIT_MS;
   }
 
   /** Says once of a mass expiry that it is one. */
@@ -78,9 +102,10 @@ export class ExpiryLoop {
 
   /** Has instances ended that have expired. @returns whether the log took it. */
   end(due: readonly Instance[]): boolean {
+    const wall = this.#clock.wall();
     try {
       for (const instance of due) {
-        const change = endOf('expire', instance, this.#clock.wall());
+        const change = endOf('expire', instance, wall);
         const ordered = this.#log.propose(change);
         if (ordered instanceof Promise) this.#await(instance, change.expiresAt, ordered);
       }

@@ -196,7 +196,8 @@ export class Outbox implements Outlet {
     if (text === '') return;
     this.#text = '';
     this.#writes += 1;
-    this.#isClogged = !this.#stream.write(text);
+    // A stream that has handed on everything it was given asks for a drain all the same, where that was much.
+    this.#isClogged = !this.#stream.write(text) && this.#stream.writableLength > 0;
   }
 }
 

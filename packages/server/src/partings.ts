@@ -1,6 +1,6 @@
 import { RegistryError, type Timer } from '@reg/protocol';
 import type { RegistryClock } from './clock.js';
-import type { ExpiryLoop } from './expiry.js';
+import type { Audience, ExpiryLoop } from './expiry.js';
 import type { Log } from './log/log.js';
 import type { Holder } from './registry/holder.js';
 import { type Instance, isBound, suspicionOf } from './registry/instance.js';
@@ -11,15 +11,18 @@ const CHANGES_PER_TURN = 2000;
 const LOOKS_PER_TURN = 5000;
 /** How long nothing is proposed after the log has refused it. The deadlines hold without it. */
 const REFUSED_MS = 1000;
+/** How soon it goes on where those who watch are still to be told of the last changes, in ms. */
+const WAIT_MS = 1;
 
 /**
  * What follows when a connection breaks: from then on, the instances that were bound to it have their linger left, and
- * those that were passing are suspect. The deadlines move at once, in memory; the changes are proposed in turns. So
- * also when the grace after a start is over, for those whose connection has not come back.
+ * those that were passing are suspect. The deadlines move at once, in memory; the changes are proposed in turns, and as
+ * those who watch can be told, for the reasons that `ExpiryLoop` has. So also when the grace after a start is over, for those whose connection has not come back.
  */
 export class Partings {
   readonly #registry: Registry;
   readonly #log: Log;
+  readonly #audience: Audience;
   readonly #clock: RegistryClock;
   readonly #expiry: ExpiryLoop;
   /** What has parted, from `#next` on, and is to be changed if that is still so when its turn comes. */
@@ -32,11 +35,12 @@ export class Partings {
   #warmUntil = 0;
   #graceTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
-  #state: 'idle' | 'scheduled' | 'refused' | 'stopped' = 'idle';
+  #state: 'idle' | 'scheduled' | 'waiting' | 'stopped' = 'idle';
 
-  constructor(registry: Registry, log: Log, clock: RegistryClock, expiry: ExpiryLoop) {
+  constructor(registry: Registry, log: Log, audience: Audience, clock: RegistryClock, expiry: ExpiryLoop) {
     this.#registry = registry;
     this.#log = log;
+    this.#audience = audience;
     this.#clock = clock;
     this.#expiry = expiry;
   }
@@ -104,10 +108,15 @@ export class Partings {
 
   #turn(): void {
     if (this.#state === 'stopped') return;
-    const isTaken = this.#propose();
+    const { room } = this.#audience;
+    if (room === 0) {
+      this.#goOnAfter(WAIT_MS);
+      return;
+    }
+    const isTaken = this.#propose(Math.min(room, CHANGES_PER_TURN));
     this.#state = 'idle';
     if (!isTaken) {
-      this.#retryLater();
+      this.#goOnAfter(REFUSED_MS);
     } else if (this.#next < this.#queue.length) {
       this.#schedule();
     } else {
@@ -116,9 +125,9 @@ export class Partings {
     }
   }
 
-  #retryLater(): void {
-    this.#state = 'refused';
-    this.#retryTimer = this.#clock.after(REFUSED_MS, () => this.#turn());
+  #goOnAfter(ms: number): void {
+    this.#state = 'waiting';
+    this.#retryTimer = this.#clock.after(ms, () => this.#turn());
   }
 
   /** Looks for bound instances that nobody holds, whose connection is known to be closed or had the grace to come back. */
@@ -140,8 +149,8 @@ export class Partings {
   }
 
   /** @returns whether the log took it. */
-  #propose(): boolean {
-    let left = CHANGES_PER_TURN;
+  #propose(most: number): boolean {
+    let left = most;
     for (let looks = LOOKS_PER_TURN; left > 0 && looks > 0; looks -= 1) {
       const instance = this.#queue[this.#next];
       if (instance === undefined) return true;
@@ -174,6 +183,6 @@ export class Partings {
 
   #tryAgain(instance: Instance): void {
     this.#queue.push(instance);
-    if (this.#state === 'idle') this.#retryLater();
+    if (this.#state === 'idle') this.#goOnAfter(REFUSED_MS);
   }
 }

@@ -95,8 +95,8 @@ export class RegistryServer implements LogHost, Counts {
     this.#log = log ?? createLog(this.config);
     this.#hub = new Hub(this.registry, this.#log, this.clock, this.#limits.maxWatches);
     this.#onFatal = onFatal;
-    this.#expiry = new ExpiryLoop(this.registry, this.#log, this.clock, logger);
-    this.#partings = new Partings(this.registry, this.#log, this.clock, this.#expiry);
+    this.#expiry = new ExpiryLoop(this.registry, this.#log, this.#hub, this.clock, logger);
+    this.#partings = new Partings(this.registry, this.#log, this.#hub, this.clock, this.#expiry);
   }
 
   /** Reads what is kept, and begins to expire. `listen` does it by itself. */

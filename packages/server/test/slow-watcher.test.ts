@@ -313,7 +313,7 @@ test('watchers whose system takes everything at once do not keep the loop to the
 test('who begins anew while there is more to commit is told the state when that is durable', async () => {
   const log = new HeldLog();
   await using daemon = await startDaemon({ log, history: 8 });
-  const [watcher, writer] = [new Watcher(daemon, { highWaterMark: 64 * 1024 * 1024 }), new Watcher(daemon)];
+  const [watcher, writer] = [new Watcher(daemon, SLOW), new Watcher(daemon)];
   await watcher.watch({ key: 'web' });
   for (let n = 0; n < 40; n += 1) writer.peer.send({ type: 'register', key: 'web', values: 'x'.repeat(4000) + n });
   await settle();

@@ -21,6 +21,11 @@ export class History {
     this.#maxChars = maxChars;
   }
 
+  /** How many changes are held at most. */
+  get capacity(): number {
+    return this.#ring.length;
+  }
+
   push(change: Change): void {
     this.#chars += charsOf(change);
     while (this.#size === this.#ring.length || (this.#size > 0 && this.#chars > this.#maxChars)) this.#dropOldest();

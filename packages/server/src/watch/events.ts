@@ -9,9 +9,9 @@ const KEPT_TEXTS = 256;
 /** A longer text is not kept: 1 MiB for all is enough. */
 const MAX_KEPT_CHARS = 4096;
 
-/** How the line of a change begins: all of it that is not the same for every watch. */
+/** How the line of a change begins: all of it that is not the same for every watch, and up to the revision. */
 export function openChange(watch: number): string {
-  return `{"type":"change","watch":${watch},`;
+  return `{"type":"change","watch":${watch},"revision":`;
 }
 
 /**
@@ -32,20 +32,18 @@ export class ChangeTexts {
   }
 }
 
+/** Each piece of a text costs as much as some of the text, so there are few. */
 function encodeChange(change: Change): string {
-  return `"revision":${change.revision},"at":${change.at},${encodeEffect(change)}}${LINE_END}`;
-}
-
-function encodeEffect(change: Change): string {
+  const { revision, at } = change;
   switch (change.kind) {
     case 'register': {
-      const kind = change.generation === change.revision ? 'registered' : 'updated';
-      return `"change":"${kind}","service":${encodeRecord(change)}`;
+      const kind = change.generation === revision ? 'registered' : 'updated';
+      return `${revision},"at":${at},"change":"${kind}","service":${encodeRecord(change)}}${LINE_END}`;
     }
     case 'expire':
-      return `"change":"expired","service":${encodeGone(change)}`;
+      return `${revision},"at":${at},"change":"expired","service":${encodeGone(change)}}${LINE_END}`;
     case 'destroy':
-      return `"change":"destroyed","service":${encodeGone(change)}`;
+      return `${revision},"at":${at},"change":"destroyed","service":${encodeGone(change)}}${LINE_END}`;
   }
 }
 

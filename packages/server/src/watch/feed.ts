@@ -1,6 +1,6 @@
 import { RegistryError, type ResetEvent, type WatchRequest } from '@reg/protocol';
 import type { Change } from '../change.js';
-import { encodeProgress, encodeSynced, openChange } from './events.js';
+import { encodeProgress, encodeSynced } from './events.js';
 import type { Hub } from './hub.js';
 import { Scopes } from './scopes.js';
 import { lastChangeOf, type State, takeState } from './state.js';
@@ -21,10 +21,22 @@ export interface Outlet {
 
 /** How many changes of the history are looked at before the clock is. */
 const LOOKS_PER_STEP = 1000;
+/** How long it is waited for one that has fallen behind, at most, before a mass of changes goes on without it. */
+const PATIENCE_MS = 100;
 /** A connection with a watch never hears nothing for so long, if it reads. */
 export const PROGRESS_SECONDS = 5;
 /** After so many seconds in which nothing was written there is a `progress`; looked at once a second. */
 const QUIET_SECONDS = 3;
+
+/** What a feed that is behind has still to tell. */
+interface Gap {
+  /** Every change after this revision is still to be looked at. */
+  from: number;
+  /** Watches that were live had been told everything up to this revision. */
+  readonly told: number;
+  /** Registry time when it fell behind. */
+  readonly since: number;
+}
 
 /**
  * The watches of one connection, and how far they were told. While the peer reads, the hub hands it each change as
@@ -41,11 +53,8 @@ export class Feed {
   readonly #outlet: Outlet;
   readonly #watches = new Map<number, Watch>();
   #lastNumber = 0;
-  /**
-   * What is behind: every change after `from` is still to be looked at. Watches that were live had been told
-   * everything up to `told`. `undefined` where the hub hands changes on.
-   */
-  #gap: { from: number; readonly told: number } | undefined;
+  /** What is behind; `undefined` where the hub hands changes on. */
+  #gap: Gap | undefined;
   /** Watches that become live when the gap is closed. */
   #joining: Watch[] = [];
   /** Watches whose state is to be told, one after the other, and the state of the first. */
@@ -77,6 +86,14 @@ export class Feed {
   /** Whether it cannot go on before more is durable. */
   get isWaiting(): boolean {
     return this.#state !== undefined && this.#state.shows > this.#hub.durable;
+  }
+
+  /**
+   * Up to where it was told, where it is behind and is to be waited for: until `PATIENCE_MS` after it fell behind. Who
+   * reads has caught up by then, and who does not is waited for once.
+   */
+  awaitedFrom(now: number): number | undefined {
+    return this.#gap !== undefined && now - this.#gap.since < PATIENCE_MS ? this.#gap.from : undefined;
   }
 
   /** @throws {RegistryError} `too_many_watches` */
@@ -133,21 +150,24 @@ export class Feed {
     for (const number of this.#watches.keys()) this.end(number);
   }
 
+  /** Whether a change is to be handed on to one of the watches. Where that cannot be done now the feed is behind. */
+  takes(watch: Watch, revision: number): boolean {
+    if (this.#gap !== undefined || watch.phase !== 'live' || revision <= watch.position) return false;
+    if (this.#outlet.isOpen) return true;
+    this.#gap = { from: revision - 1, told: revision - 1, since: this.#hub.clock.latest };
+    return false;
+  }
+
   /**
-   * Hands a change on to one of the watches.
+   * Hands a change on to one of the watches that take it. It waits for `write`, but for what is full: that is written
+   * at once, so that a burst does not leave behind who reads.
    *
    * @param line the whole of it.
-   * @returns whether the line waits for `write`.
    */
-  tell(watch: Watch, revision: number, line: string): boolean {
-    if (this.#gap !== undefined || watch.phase !== 'live' || revision <= watch.position) return false;
-    if (!this.#outlet.isOpen) {
-      this.#gap = { from: revision - 1, told: revision - 1 };
-      return false;
-    }
+  tell(watch: Watch, revision: number, line: string): void {
     watch.position = revision;
     this.#outlet.addEvents(line);
-    return true;
+    if (!this.#outlet.isOpen && this.#hub.hasTime) this.#outlet.send();
   }
 
   /** Writes what waits, and goes on with what was put off. */
@@ -216,7 +236,7 @@ export class Feed {
     const { told } = this.#hub;
     const from = lastChangeOf(this.#hub.registry, watch.scope) > watch.position ? Math.min(watch.position, told) : told;
     this.#joining.push(watch);
-    this.#gap ??= { from, told };
+    this.#gap ??= { from, told, since: this.#hub.clock.latest };
     this.#gap.from = Math.min(this.#gap.from, from);
   }
 
@@ -227,7 +247,7 @@ export class Feed {
   }
 
   /** Tells some of what was missed. */
-  #narrow(gap: { from: number; readonly told: number }): void {
+  #narrow(gap: Gap): void {
     const { registry, durable } = this.#hub;
     const { history } = registry;
     if (gap.from < history.since) this.#skip(gap, history.since);
@@ -245,7 +265,7 @@ export class Feed {
   }
 
   /** What is before `since` is not held any more: who may have missed something of that begins anew. */
-  #skip(gap: { from: number; readonly told: number }, since: number): void {
+  #skip(gap: Gap, since: number): void {
     gap.from = since;
     for (const watch of this.#watches.values()) {
       if (watch.phase === 'opening') continue;
@@ -261,7 +281,7 @@ export class Feed {
       for (const watch of watches) {
         if (watch.phase === 'opening' || change.revision <= watch.position) continue;
         if (!this.#outlet.isOpen) return false;
-        this.#outlet.addEvents(openChange(watch.number) + this.#hub.texts.of(change));
+        this.#outlet.addEvents(watch.opening + this.#hub.texts.of(change));
         watch.position = change.revision;
       }
     }

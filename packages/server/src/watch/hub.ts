@@ -2,7 +2,7 @@ import { RegistryError } from '@reg/protocol';
 import type { Change } from '../change.js';
 import { type RegistryClock, Turn } from '../clock.js';
 import type { Registry } from '../registry/registry.js';
-import { ChangeTexts, openChange } from './events.js';
+import { ChangeTexts } from './events.js';
 import type { Feed } from './feed.js';
 import { Scopes } from './scopes.js';
 import type { Watch } from './watch.js';
@@ -15,6 +15,8 @@ export interface Order {
 
 /** How long changes are told, and connections written, before others have their turn, in ms. */
 const TURN_MS = 5;
+/** So many lines are added, or changes passed over that nobody sees, before it is looked whether that time is over. */
+const LINES_PER_LOOK = 32;
 /** So many places of the queue are left behind before it is made anew. */
 const MAX_WRITTEN = 10_000;
 /** So many addresses of watchers are named at most. */
@@ -86,6 +88,23 @@ export class Hub {
     let behind = 0;
     for (const feed of this.#feeds.keys()) if (feed.isBehind) behind += 1;
     return behind;
+  }
+
+  /**
+   * How many more changes may be made now by who makes very many of them and can wait: what is still to be told is then
+   * at most half of what history holds. So nobody who reads is left behind by them for good. Those who do not read are
+   * waited for only for a moment; see `Feed.awaitedFrom`. Costs a look at each connection that watches.
+   */
+  get room(): number {
+    if (this.#watches === 0) return Number.POSITIVE_INFINITY;
+    const { history, revision } = this.registry;
+    const now = this.clock.latest;
+    let most = this.#untold.length;
+    for (const feed of this.#feeds.keys()) {
+      const from = feed.awaitedFrom(now);
+      if (from !== undefined) most = Math.max(most, revision - from);
+    }
+    return Math.max(0, Math.ceil(history.capacity / 2) - most);
   }
 
   /** How many watches see a service, and the addresses of some of their connections. */
@@ -211,11 +230,15 @@ export class Hub {
     const { durable } = this;
     const end = this.clock.busy() + TURN_MS;
     let count = 0;
+    let lines = 0;
     for (const change of this.#untold) {
       if (change.revision > durable) break;
       count += 1;
       this.#told = change.revision;
-      if (this.#tell(change) && this.clock.busy() >= end) break;
+      lines += 1 + this.#tell(change);
+      if (lines < LINES_PER_LOOK) continue;
+      if (this.clock.busy() >= end) break;
+      lines = 0;
     }
     this.#untold.splice(0, count);
     const isTold = this.#untold[0] === undefined || this.#untold[0].revision > durable;
@@ -223,24 +246,25 @@ export class Hub {
     return isTold;
   }
 
-  /** @returns whether anybody sees it. */
-  #tell(change: Change): boolean {
-    const found = this.#scopes.of(change.key);
-    if (found.length === 0) return false;
-    const text = this.texts.of(change);
+  /** @returns how many watches see it. */
+  #tell(change: Change): number {
+    let seen = 0;
     // Many connections have but one watch, so that many watches have the same number: they share a line.
     let number = 0;
     let line = '';
-    for (const watches of found) {
+    for (const watches of this.#scopes.of(change.key)) {
+      seen += watches.size;
       for (const watch of watches) {
+        if (!watch.feed.takes(watch, change.revision)) continue;
         if (watch.number !== number) {
           number = watch.number;
-          line = openChange(number) + text;
+          line = watch.opening + this.texts.of(change);
         }
-        if (watch.feed.tell(watch, change.revision, line)) this.queue(watch.feed);
+        watch.feed.tell(watch, change.revision, line);
+        this.queue(watch.feed);
       }
     }
-    return true;
+    return seen;
   }
 
   /** @returns whether all were written. */

@@ -1,4 +1,5 @@
 import type { ResetEvent, Scope } from '@reg/protocol';
+import { openChange } from './events.js';
 import type { Feed } from './feed.js';
 
 /**
@@ -15,6 +16,8 @@ export class Watch {
   readonly scope: Scope;
   /** Whether it acknowledges what it has seen. */
   readonly acknowledges: boolean;
+  /** How the line of each of its changes begins. */
+  readonly opening: string;
   phase: Phase = 'opening';
   /** No change up to this revision is told, or told again. */
   position = 0;
@@ -28,5 +31,6 @@ export class Watch {
     this.feed = feed;
     this.scope = scope;
     this.acknowledges = acknowledges;
+    this.opening = openChange(number);
   }
 }
