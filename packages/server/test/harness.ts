@@ -45,6 +45,17 @@ export async function startDaemon(options: ServerOptions = {}, clock = new Manua
   };
 }
 
+/** A clock on which work takes time: between two looks at it `msPerLook` pass. */
+export class WorkingClock extends ManualClock {
+  msPerLook = 0;
+  #worked = 0;
+
+  override monotonic(): number {
+    this.#worked += this.msPerLook;
+    return super.monotonic() + this.#worked;
+  }
+}
+
 /** The other end of a connection. */
 export class Peer {
   readonly stream: Duplex;

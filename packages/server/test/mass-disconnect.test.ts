@@ -1,9 +1,8 @@
 import { RegistryError } from '@reg/protocol';
-import { ManualClock } from '@reg/protocol/testing';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
 import { MemoryLog } from '../src/log/memory.js';
-import { settle, startDaemon } from './harness.js';
+import { settle, startDaemon, WorkingClock } from './harness.js';
 
 const COUNT = 6000;
 
@@ -53,17 +52,6 @@ test('thousands of connections that break in one turn are one such crowd', async
   daemon.clock.advance(2100);
   expect(registry.size).toBe(0);
 });
-
-/** A clock on which work takes time: between two looks at it `msPerLook` pass. */
-class WorkingClock extends ManualClock {
-  msPerLook = 0;
-  #worked = 0;
-
-  override monotonic(): number {
-    this.#worked += this.msPerLook;
-    return super.monotonic() + this.#worked;
-  }
-}
 
 test('a mass expiry is ended in bounded turns, and the log says once that it is one', async () => {
   const lines: string[] = [];

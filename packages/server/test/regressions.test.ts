@@ -5,7 +5,7 @@
 
 import { RegistryError } from '@reg/protocol';
 import { describe, expect, test } from 'vitest';
-import { settle, startDaemon } from './harness.js';
+import { settle, startDaemon, WorkingClock } from './harness.js';
 import { HeldLog } from './held-log.js';
 import {
   advance,
@@ -28,18 +28,22 @@ import { GRACE_MS, System } from './model/system.js';
 import { Watcher } from './watcher.js';
 
 describe('a watcher that has fallen behind the history', () => {
-  /** Ten changes of one service, which are more than one piece for its watcher, and three of them held. */
+  /** Ten changes of one service, which are more than one turn writes to its watcher, and three of them held. */
   async function fallBehind() {
     const log = new HeldLog();
-    const daemon = await startDaemon({ log, history: 3 });
+    const clock = new WorkingClock();
+    const daemon = await startDaemon({ log, history: 3 }, clock);
     const watcher = new Watcher(daemon, { highWaterMark: 1024 * 1024 });
     await watcher.watch({ key: 'a' });
     const writer = daemon.connect();
     for (let n = 1; n <= 10; n += 1) {
-      writer.send({ type: 'register', key: 'a', instance: `${n}`, values: 'x'.repeat(20_000), timeout: 'never' });
+      writer.send({ type: 'register', key: 'a', instance: `${n}`, values: 'x'.repeat(25_000), timeout: 'never' });
     }
     await settle();
+    // The turn is over before everything is written.
+    clock.msPerLook = 6;
     log.commit(8);
+    clock.msPerLook = 0;
     await settle();
     return { log, daemon, watcher };
   }
@@ -50,7 +54,7 @@ describe('a watcher that has fallen behind the history', () => {
     await watcher.events();
     log.commit();
     const events = await watcher.events();
-    expect(events.map(({ type }) => type)).toEqual(['reset', 'state', 'state', 'state', 'synced']);
+    expect(events.map(({ type }) => type)).toEqual(['reset', 'state', 'state', 'state', 'state', 'synced']);
     expect(events.at(-1)).toMatchObject({ revision: 10 });
   });
 
