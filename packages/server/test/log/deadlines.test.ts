@@ -177,7 +177,7 @@ describe('deadlines of many, some of which have none, or have changed or ended s
       for (const instance of host.registry.all()) {
         const due = instance.revision <= revision ? known.get(instance.generation) : instance.at + instance.ttl;
         const left = Math.min(instance.ttl, Math.max((due ?? 0) - now, GRACE));
-        expect(again.left(instance.service.name), instance.service.name).toBe(left);
+        expect(again.left(instance.key), instance.key).toBe(left);
       }
       expect(again.registry.size).toBe(host.registry.size);
       await open.log.close();
