@@ -78,18 +78,20 @@ export class ExpiryLoop {
   /** @returns in how many ms there is more to do. */
   #expire(now: number): number {
     const end = this.#clock.busy() + TURN_MS;
-    for (let { room } = this.#audience; room > 0; ) {
+    let { room } = this.#audience;
+    do {
       const due: Instance[] = [];
+      // Where there is no room it says whether there is anything to wait with.
       const isDone = this.#registry.collectDue(now, Math.min(room, BATCH), due);
       if (!this.end(due)) {
         this.#refusedUntil = now + REFUSED_MS;
         return INTERVAL_MS;
       }
       if (isDone) return INTERVAL_MS;
-      if (this.#clock.busy() >= end) return 0;
       room -= due.length;
-    }
-    return WAIT_MS;
+      if (room === 0) return WAIT_MS;
+    } while (this.#clock.busy() < end);
+    return 0;
   }
 
   /** Says once of a mass expiry that it is one. */

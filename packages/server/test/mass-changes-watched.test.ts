@@ -5,7 +5,7 @@ import { Watcher } from './watcher.js';
 
 /** Many times what history holds, and what a stream takes at once. */
 const COUNT = 3000;
-const HISTORY = 300;
+const HISTORY = 301;
 
 async function registerMany(daemon: Daemon, fields: object): Promise<() => void> {
   const peer = daemon.connect();

@@ -15,6 +15,8 @@ export interface Order {
 
 /** How long changes are told, and connections written, before others have their turn, in ms. */
 const TURN_MS = 5;
+/** So many changes are no mass, and may be made whatever history holds. */
+const FEW = 100;
 /** So many lines are added, or changes passed over that nobody sees, before it is looked whether that time is over. */
 const LINES_PER_LOOK = 32;
 /** So many places of the queue are left behind before it is made anew. */
@@ -93,7 +95,7 @@ export class Hub {
   /**
    * How many more changes may be made now by who makes very many of them and can wait: what is still to be told is then
    * at most half of what history holds. So nobody who reads is left behind by them for good. Those who do not read are
-   * waited for only for a moment; see `Feed.awaitedFrom`. Costs a look at each connection that watches.
+   * waited for only for a moment; see `Feed.awaitedFrom`. `Infinity` where nobody watches. Costs a look at each connection that watches.
    */
   get room(): number {
     if (this.#watches === 0) return Number.POSITIVE_INFINITY;
@@ -104,7 +106,7 @@ export class Hub {
       const from = feed.awaitedFrom(now);
       if (from !== undefined) most = Math.max(most, revision - from);
     }
-    return Math.max(0, Math.ceil(history.capacity / 2) - most);
+    return Math.max(0, Math.max(FEW, Math.floor(history.capacity / 2)) - most);
   }
 
   /** How many watches see a service, and the addresses of some of their connections. */
