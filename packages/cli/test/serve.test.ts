@@ -90,9 +90,10 @@ describe('regctl serve', () => {
   });
 
   it('warns where other machines can reach it, and not otherwise', async () => {
-    expect((await start({ flags: { host: '0.0.0.0' } })).err).toMatch(/^warning: .*no authentication/);
-    expect((await start({ env: { REG_HOST: '::' } })).err).toMatch(/^warning: /);
-    expect((await start({ flags: { host: '127.0.0.2' } })).err).toBe('');
+    expect((await start({ flags: { host: '0.0.0.0', insecure: true } })).err).toMatch(/^warning: .*nobody has to/);
+    expect((await start({ env: { REG_HOST: '::', REG_INSECURE: '1' } })).err).toMatch(/^warning: /);
+    expect((await start({ flags: { host: '127.0.0.2', insecure: true } })).err).toBe('');
+    expect((await start({ flags: { host: '0.0.0.0', tokens: 'tokens.json' } })).err).toBe('');
   });
 
   it.each([

@@ -167,6 +167,12 @@ export class Watcher {
     this.heard();
   }
 
+  /** The registry tells no more: the caller has lost the right to see what is watched. It may be given back. */
+  dismissed(error: ReplyError): void {
+    this.#lapse();
+    this.#tryLater(error);
+  }
+
   /** Nothing else was to be told up to a revision. */
   progressed(revision: number): void {
     if (this.#synced && this.#position) this.#position = { epoch: this.#position.epoch, revision };
@@ -195,6 +201,10 @@ export class Watcher {
 
   #refused(error: unknown, call: Call<'watch'>): void {
     if (this.#stage.name !== 'asked' || this.#stage.call !== call || !(error instanceof ReplyError)) return;
+    this.#tryLater(error);
+  }
+
+  #tryLater(error: ReplyError): void {
     const { clock, random, reconnect } = this.#watches.link.settings;
     const delay = backoffDelay(this.#failures, reconnect || DEFAULT_BACKOFF, random);
     this.#failures += 1;

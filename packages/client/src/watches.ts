@@ -1,6 +1,6 @@
 import type { Event, RequestOf, Timer, WatchReply } from '@reg/protocol';
 import type { Contracts } from './contracts.js';
-import { ClosedError, type ConnectionError, detached } from './errors.js';
+import { ClosedError, type ConnectionError, detached, ReplyError } from './errors.js';
 import type { Link, LinkUser } from './link.js';
 import type { Call } from './requests.js';
 import { afterReading } from './wait.js';
@@ -119,7 +119,13 @@ export class Watches implements LinkUser {
       return;
     }
     const { watch, ...told } = event;
-    this.#numbers.get(watch)?.told(told);
+    const watcher = this.#numbers.get(watch);
+    if (told.type === 'ended') {
+      this.#numbers.delete(watch);
+      watcher?.dismissed(ReplyError.ofDaemon(told.error.code, told.error.message));
+    } else {
+      watcher?.told(told);
+    }
   }
 
   #tell(what: (watcher: Watcher) => void): void {

@@ -3,9 +3,11 @@
 import { isUtf8 } from 'node:buffer';
 import {
   type AcksReply,
+  type AuthReply,
   type ChangeEvent,
   type CommandType,
   type DestroyReply,
+  type EndedEvent,
   type Event,
   type ExplainReply,
   encodeRequest,
@@ -45,6 +47,8 @@ export const REPEATABLE: { readonly [C in CommandType]: boolean } = {
   status: true,
   ping: true,
   hello: true,
+  // Of the connection, too.
+  auth: false,
 };
 
 /** A whole request line. @throws {RegistryError} `bad_request` where JSON cannot say it. */
@@ -116,7 +120,8 @@ const FORMS: { readonly [C in CommandType]: (fields: object) => fields is ReplyO
   explain: (fields): fields is ExplainReply => hasNumbers(fields, ['revision', 'watches']),
   status: (fields): fields is StatusReply => hasText(fields, 'epoch') && 'instances' in fields,
   ping: (fields): fields is object => typeof fields === 'object',
-  hello: (fields): fields is HelloReply => hasText(fields, 'epoch') && hasNumbers(fields, ['protocol', 'revision']),
+  hello: (fields): fields is HelloReply => hasNumbers(fields, ['protocol']),
+  auth: (fields): fields is AuthReply => hasText(fields, 'caller'),
 };
 
 export function isReplyTo<C extends CommandType>(type: C, fields: object): fields is ReplyOf<C> {
@@ -133,6 +138,7 @@ const EVENT_FORMS: { readonly [T in EventType]: (event: object) => event is Extr
     'services' in event &&
     Array.isArray(event.services) &&
     event.services.every(isNamed),
+  ended: (event): event is EndedEvent => hasNumbers(event, ['watch']) && isFailure(Reflect.get(event, 'error')),
   synced: (event): event is SyncedEvent => hasText(event, 'epoch') && hasNumbers(event, ['watch', 'revision']),
   change: (event): event is ChangeEvent =>
     hasText(event, 'change') &&
@@ -152,6 +158,10 @@ function isEvent(type: EventType, message: object): message is Event {
 /** Whether it says which instance it is about. */
 function isNamed(record: unknown): boolean {
   return typeof record === 'object' && record !== null && hasText(record, 'key') && hasNumbers(record, ['generation']);
+}
+
+function isFailure(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && hasText(error, 'code') && hasText(error, 'message');
 }
 
 function hasText(fields: object, name: string): boolean {

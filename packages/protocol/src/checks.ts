@@ -1,7 +1,15 @@
 /** What each type of request must hold, field by field. */
 
 import { RegistryError } from './errors.js';
-import { type Limits, MAX_OWNER_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_VALUE_DEPTH, MAX_WEIGHT } from './limits.js';
+import {
+  type Limits,
+  MAX_OWNER_BYTES,
+  MAX_TAG_BYTES,
+  MAX_TAGS,
+  MAX_TOKEN_BYTES,
+  MAX_VALUE_DEPTH,
+  MAX_WEIGHT,
+} from './limits.js';
 import {
   ALL,
   type CommandType,
@@ -61,6 +69,7 @@ const CHECKS: {
   status: (_, id) => ({ type: 'status', id }),
   ping: (_, id) => ({ type: 'ping', id }),
   hello: (_, id) => ({ type: 'hello', id }),
+  auth: (fields, id) => ({ type: 'auth', id, token: checkToken(fields) }),
 };
 
 /** @throws {RegistryError} with the code that says what is wrong. */
@@ -197,6 +206,16 @@ function checkOwner(fields: Fields): string {
   if (typeof owner === 'string' && owner !== '' && !isLonger(owner, MAX_OWNER_BYTES) && owner.isWellFormed())
     return owner;
   throw new RegistryError('bad_request', `"owner" must be a string of 1 to ${MAX_OWNER_BYTES} bytes`);
+}
+
+/** Its form only: that it is nobody's token is found where it is compared. It is in no error. */
+function checkToken(fields: Fields): string {
+  const token = required(fields, 'token');
+  if (typeof token === 'string' && token.length <= MAX_TOKEN_BYTES && /^[!-~]+$/.test(token)) return token;
+  throw new RegistryError(
+    'bad_request',
+    `"token" must be 1 to ${MAX_TOKEN_BYTES} characters of ASCII that can be seen, without blanks`,
+  );
 }
 
 function checkOwnStatus(fields: Fields): OwnStatus {

@@ -75,9 +75,25 @@ export function encodeReply(id: RequestId | undefined, fields: string): string {
   return fields === '' ? `${openReply(id)}}${LINE_END}` : `${openReply(id)},${fields}}${LINE_END}`;
 }
 
-export function encodeError(id: RequestId | undefined, error: { code: ErrorCode; message: string }): string {
+/** A whole failure. */
+export function encodeError(id: RequestId | undefined, error: ErrorFields): string {
   const echo = id === undefined ? '' : `"id":${JSON.stringify(id)},`;
-  return `{"ok":false,${echo}"error":{"code":"${error.code}","message":${JSON.stringify(error.message)}}}${LINE_END}`;
+  return `{"ok":false,${echo}"error":${encodeErrorFields(error)}}${LINE_END}`;
+}
+
+/** What of an error is told. */
+interface ErrorFields {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly limit?: string | undefined;
+  readonly retryAfter?: number | undefined;
+}
+
+/** An error as an object of a line. */
+export function encodeErrorFields({ code, message, limit, retryAfter }: ErrorFields): string {
+  const bound = limit === undefined ? '' : `,"limit":${JSON.stringify(limit)}`;
+  const after = retryAfter === undefined ? '' : `,"retryAfter":${retryAfter}`;
+  return `{"code":"${code}","message":${JSON.stringify(message)}${bound}${after}}`;
 }
 
 /** A whole request line, as a client sends it. */

@@ -22,6 +22,10 @@ export const ERRORS = {
   owned: { text: 'the instance belongs to another owner', retryable: true, exit: 6 },
   superseded: { text: 'another owner has taken the instance over', retryable: false, exit: 6 },
   destroyed: { text: 'the instance was destroyed', retryable: false, exit: 6 },
+  unauthenticated: { text: 'the registry takes this from known callers only', retryable: false, exit: 3 },
+  forbidden: { text: 'the caller has no right to do this', retryable: false, exit: 3 },
+  throttled: { text: 'too many attempts to authenticate have failed', retryable: true, exit: 6 },
+  over_limit: { text: 'a bound of the daemon is reached', retryable: true, exit: 6 },
   too_many_watches: { text: 'the daemon has as many watches as it takes', retryable: true, exit: 6 },
   unknown_watch: { text: 'this connection has no such watch', retryable: false, exit: 2 },
   storage_full: { text: 'no space is left where the daemon keeps its data', retryable: true, exit: 6 },
@@ -43,6 +47,7 @@ export const ERRORS = {
   no_instance: { text: 'the service has no instance that takes requests', retryable: true, exit: 6 },
 
   // What keeps a daemon from starting, or stops it.
+  access_failed: { text: 'the file of tokens or credentials cannot be used', retryable: false, exit: 2 },
   bad_config: { text: 'the configuration is not valid', retryable: false, exit: 2 },
   listen_failed: { text: 'cannot listen on the address', retryable: false, exit: 7 },
   data_locked: { text: 'another daemon uses the data folder', retryable: true, exit: 7 },
@@ -53,14 +58,28 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** What an error may carry beside its code and its message. */
+export interface RegistryErrorOptions extends ErrorOptions {
+  /** The name of the bound that was reached. */
+  readonly limit?: string | undefined;
+  /** Seconds after which it makes sense to try again. */
+  readonly retryAfter?: number | undefined;
+}
+
 /** The base of every error that these packages throw on purpose. */
 export class RegistryError extends Error {
   override readonly name: string = 'RegistryError';
   readonly code: ErrorCode;
+  /** The name of the bound that was reached, where it was one. */
+  readonly limit: string | undefined;
+  /** Seconds after which it makes sense to try again, where that is known. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: ErrorCode, message: string = ERRORS[code].text, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string = ERRORS[code].text, options?: RegistryErrorOptions) {
     super(message, options);
     this.code = code;
+    this.limit = options?.limit;
+    this.retryAfter = options?.retryAfter;
   }
 
   /** Whether the same request may succeed later, unchanged. */

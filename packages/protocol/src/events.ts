@@ -16,9 +16,15 @@ interface WatchEvent<T extends string> {
 export interface ResetEvent extends WatchEvent<'reset'> {
   /**
    * `epoch`: the registry has begun another history. `compacted`: the changes since then are no longer held, because
-   * the watch was away, or not read, for too long.
+   * the watch was away, or not read, for too long. `access`: the caller may see other services than before.
    */
-  readonly reason: 'epoch' | 'compacted';
+  readonly reason: 'epoch' | 'compacted' | 'access';
+}
+
+/** The caller may not see any more what is watched: the watch is over. */
+export interface EndedEvent extends WatchEvent<'ended'> {
+  /** What a request for this watch would be answered now. */
+  readonly error: { readonly code: string; readonly message: string };
 }
 
 /** A part of the present state. */
@@ -66,4 +72,4 @@ export interface ProgressEvent {
   readonly revision: number;
 }
 
-export type Event = ResetEvent | StateEvent | SyncedEvent | ChangeEvent | ProgressEvent;
+export type Event = ResetEvent | EndedEvent | StateEvent | SyncedEvent | ChangeEvent | ProgressEvent;

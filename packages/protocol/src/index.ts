@@ -3,6 +3,7 @@ export { type Clock, systemClock, type Timer } from './clock.js';
 export {
   decodeRequest,
   encodeError,
+  encodeErrorFields,
   encodeReply,
   encodeRequest,
   LINE_END,
@@ -10,10 +11,11 @@ export {
   RequestError,
 } from './codec.js';
 export { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.js';
-export { ERRORS, type ErrorCode, isErrorCode, RegistryError } from './errors.js';
+export { ERRORS, type ErrorCode, isErrorCode, RegistryError, type RegistryErrorOptions } from './errors.js';
 export type {
   ChangeEvent,
   ChangeKind,
+  EndedEvent,
   Event,
   GoneRecord,
   ProgressEvent,
@@ -37,6 +39,8 @@ export {
 export {
   type AcksReply,
   ALL,
+  type AuthMessage,
+  type AuthReply,
   type Commands,
   type CommandType,
   type DestroyMessage,
@@ -75,6 +79,7 @@ export { hasLabels, statusOf } from './records.js';
 export type {
   AckRequest,
   AcksRequest,
+  AuthRequest,
   DestroyRequest,
   ExplainRequest,
   QueryRequest,

@@ -29,6 +29,9 @@ export const MAX_VALUE_DEPTH = 32;
 export const MAX_TAGS = 64;
 export const MAX_TAG_BYTES = 255;
 
+/** Bytes of a token. */
+export const MAX_TOKEN_BYTES = 256;
+
 /** Weights are those of a DNS SRV record (RFC 2782): 16 bits, 0 for "only if there is nothing else". */
 export const MAX_WEIGHT = 65_535;
 

@@ -111,6 +111,11 @@ interface ExplainMessage {
   readonly instance?: string;
 }
 
+export interface AuthMessage {
+  /** Says who is on this connection, and proves it: what `regctl token create` has printed. */
+  readonly token: string;
+}
+
 /** One registration, as a query answers it. */
 export interface InstanceRecord extends Labels {
   readonly key: string;
@@ -191,15 +196,25 @@ export interface AcksReply {
 
 export type Durability = 'always' | 'everysec' | 'no';
 
+export interface AuthReply {
+  /** The name that the token was given. */
+  readonly caller: string;
+  /** When the token ends, in ms since the Unix epoch; absent where it does not. */
+  readonly expires?: number;
+}
+
+/** Who still has to authenticate is told no more than what is always there. */
 export interface HelloReply {
   readonly server: 'reg';
-  readonly version: string;
+  readonly version?: string;
   readonly protocol: number;
+  /** Whether anything but `hello` and `auth` is for those only who have authenticated. */
+  readonly authentication: 'none' | 'required';
   /** Identity of one history of revisions; another epoch means that replied changes may be gone. */
-  readonly epoch: string;
-  readonly revision: number;
-  readonly log: string;
-  readonly durability: Durability | 'none';
+  readonly epoch?: string;
+  readonly revision?: number;
+  readonly log?: string;
+  readonly durability?: Durability | 'none';
   readonly warming?: true;
   readonly limits: Readonly<Record<string, number>>;
 }
@@ -282,6 +297,7 @@ export interface Commands {
   status: { request: object; reply: StatusReply };
   ping: { request: object; reply: object };
   hello: { request: object; reply: HelloReply };
+  auth: { request: AuthMessage; reply: AuthReply };
 }
 
 export type CommandType = keyof Commands;

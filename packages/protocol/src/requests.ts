@@ -85,6 +85,10 @@ export interface ExplainRequest extends CheckedRequest<'explain'> {
   readonly instance: string;
 }
 
+export interface AuthRequest extends CheckedRequest<'auth'> {
+  readonly token: string;
+}
+
 export type Request =
   | RegisterRequest
   | QueryRequest
@@ -94,4 +98,5 @@ export type Request =
   | AckRequest
   | AcksRequest
   | ExplainRequest
+  | AuthRequest
   | CheckedRequest<'heartbeat' | 'status' | 'ping' | 'hello'>;

@@ -176,6 +176,18 @@ const lookups = fc.oneof(
   fc.record({ type: fc.constant('explain'), id, key, instance }, { requiredKeys: ['type', 'key'] }),
 );
 
+const auth = fc.record(
+  {
+    type: fc.constant('auth'),
+    id,
+    token: mostly(
+      fc.string({ unit: fc.constantFrom('r', 'G', '9', '_', '-', '~', '!'), minLength: 1, maxLength: 256 }),
+      fc.constantFrom('', 'a b', 'x'.repeat(257), 'ä', 'tab\t', 7, null, []),
+    ),
+  },
+  { requiredKeys: ['type'] },
+);
+
 const bare = fc.record(
   { type: fc.constantFrom('ping', 'hello', 'heartbeat', 'status'), id, key: json },
   { requiredKeys: ['type'] },
@@ -201,6 +213,7 @@ export const requests: fc.Arbitrary<Sent> = fc
     { weight: 3, arbitrary: destruction },
     { weight: 2, arbitrary: watch },
     { weight: 2, arbitrary: lookups },
+    { weight: 1, arbitrary: auth },
     { weight: 1, arbitrary: bare },
     { weight: 1, arbitrary: misfit },
   )

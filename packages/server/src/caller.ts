@@ -1,10 +1,15 @@
+import type { Identity } from './access/tokens.js';
 import type { Holder } from './registry/holder.js';
 import type { Feed } from './watch/feed.js';
 
 /** Who asks, as commands see it. */
 export interface Caller {
+  /** The peer's address without its port; `local` where it has none. */
+  readonly address: string;
   /** What the connection holds. */
   readonly holder: Holder;
   /** What it watches. */
   readonly feed: Feed;
+  /** Who it has proved to be; `undefined` for nobody yet, or nobody any more. Only `Access` changes it. */
+  identity: Identity | undefined;
 }

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
 import {
   DEFAULT_LIMITS,
   DEFAULT_PORT,
@@ -26,6 +27,10 @@ export interface Config extends Limits {
   /** Keeps what can be read of damaged data, and sets the rest aside. */
   readonly repair: boolean;
   readonly logLevel: LogLevel;
+  /** The file of tokens; `undefined` where nobody has to authenticate. */
+  readonly tokens: string | undefined;
+  /** Listens where other machines can connect though nobody has to authenticate. */
+  readonly insecure: boolean;
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -102,6 +107,8 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
     10_000_000,
   ),
   logLevel: choice('--log-level <level>', 'REG_LOG_LEVEL', 'least severe entries that are logged', 'info', LOG_LEVELS),
+  tokens: path('--tokens <file>', 'REG_TOKENS', 'the file of tokens; with it callers have to authenticate'),
+  insecure: flag('--insecure', 'REG_INSECURE', 'let other machines connect though nobody has to authenticate'),
 };
 
 /** What a record has at most beside its value and its metadata: names, tags, all escaped, and digits. */
@@ -131,6 +138,30 @@ export function limitsOf({ maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBy
     );
   }
   return { maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes, maxWatches };
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8);
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/**
+ * Sees to it that nobody exposes a registry without meaning to: whoever can register a service owns it.
+ *
+ * @throws {RegistryError} `bad_config` where other machines could connect, and would not have to authenticate.
+ */
+export function checkExposure({ host, tokens, insecure }: Config): void {
+  if (tokens !== undefined || insecure || isLoopback(host)) return;
+  throw new RegistryError(
+    'bad_config',
+    `other machines can reach ${host}, and whoever can connect could read and change everything that is registered: ` +
+      'have callers authenticate, with --tokens, or accept that, with --insecure',
+  );
+}
+
+/** A name may lead anywhere; of `localhost` it is taken for granted where it leads. */
+function isLoopback(host: string): boolean {
+  const family = isIP(host);
+  return family === 0 ? host === 'localhost' : LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 type OptionName = keyof Config;
@@ -212,6 +243,11 @@ function text(flag: string, env: string, help: string, initial: string): Option<
     form: 'a text',
     parse: (given) => (typeof given === 'string' && given !== '' ? given : undefined),
   };
+}
+
+/** A file that there is only where it was named. */
+function path(flag: string, env: string, help: string): Option<string | undefined> {
+  return { ...text(flag, env, help, ''), initial: undefined };
 }
 
 function count(flag: string, env: string, help: string, initial: number, least: number, most: number): Option<number> {

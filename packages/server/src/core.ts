@@ -1,4 +1,5 @@
 import type { Limits } from '@reg/protocol';
+import type { Access } from './access/access.js';
 import type { RegistryClock, Turn } from './clock.js';
 import type { Log } from './log/log.js';
 import type { Partings } from './partings.js';
@@ -8,6 +9,8 @@ import type { Hub } from './watch/hub.js';
 /** What commands work on: the daemon without its doors. */
 export interface Core {
   readonly registry: Registry;
+  /** Who may do what; `undefined` where everybody may do everything. */
+  readonly access: Access | undefined;
   readonly log: Log;
   readonly hub: Hub;
   readonly clock: RegistryClock;

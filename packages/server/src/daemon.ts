@@ -12,7 +12,7 @@ export interface Ready {
 
 /**
  * Runs a daemon in this process until SIGTERM or SIGINT, or until its data cannot be trusted any more. A second
- * signal stops it at once.
+ * signal stops it at once. SIGHUP has it read again who may do what.
  *
  * @throws {RegistryError} where it cannot start, or has stopped itself.
  */
@@ -33,6 +33,7 @@ export async function runDaemon(config: Config, onReady: (ready: Ready) => void)
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  process.on('SIGHUP', () => server.reload());
   onReady({ endpoint, restored: server.registry.size });
   await stopped;
 }

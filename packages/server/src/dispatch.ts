@@ -2,6 +2,7 @@ import type { Request } from '@reg/protocol';
 import type { Caller } from './caller.js';
 import { ack } from './commands/ack.js';
 import { acks } from './commands/acks.js';
+import { auth } from './commands/auth.js';
 import { destroy } from './commands/destroy.js';
 import { explain } from './commands/explain.js';
 import { heartbeat } from './commands/heartbeat.js';
@@ -36,6 +37,7 @@ const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
   status,
   ping,
   hello,
+  auth,
 };
 
 /**
@@ -45,6 +47,7 @@ const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
  * @throws {RegistryError} where the request cannot be carried out.
  */
 export function dispatch(request: Request, core: Core, caller: Caller): Eventually<Reply> {
+  core.access?.check(request, caller);
   const handler = COMMANDS[request.type] as Handler<Request['type']>;
   return handler(request, core, caller);
 }

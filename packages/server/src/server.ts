@@ -9,9 +9,10 @@ import {
   systemClock,
   type Timer,
 } from '@reg/protocol';
+import { Access } from './access/access.js';
 import type { Change } from './change.js';
 import { RegistryClock, Turn } from './clock.js';
-import { type Config, defaultConfig, limitsOf } from './config.js';
+import { type Config, checkExposure, defaultConfig, limitsOf } from './config.js';
 import type { Core, Counts } from './core.js';
 import { ExpiryLoop } from './expiry.js';
 import { DiskLog } from './log/disk.js';
@@ -39,6 +40,8 @@ export interface ServerOptions extends Partial<Config> {
 /** How long a shutdown waits for peers to take their last replies, in ms. */
 const DRAIN_MS = 700;
 const STANDSTILL_CHECK_MS = 1000;
+/** How often it is looked whether somebody may do something else than before. A right that was taken is gone after so long. */
+const ACCESS_CHECK_MS = 500;
 /** A connection on which nothing came for so long is probed by the system: its peer may have vanished. */
 const KEEP_ALIVE_MS = 60_000;
 /** How long requests are answered before everything else has its turn, in ms; see `Session`. */
@@ -83,6 +86,8 @@ export class RegistryServer implements LogHost, Counts {
   #listening: Promise<Endpoint> | undefined;
   #tcp: TcpServer | undefined;
   #standstillTimer: Timer | undefined;
+  #access: Access | undefined;
+  #accessTimer: Timer | undefined;
   #onLastClosed: () => void = () => {};
   #closing: Promise<void> | undefined;
 
@@ -107,6 +112,8 @@ export class RegistryServer implements LogHost, Counts {
 
   async #start(): Promise<void> {
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
+    const { tokens } = this.config;
+    if (tokens !== undefined) this.#access = new Access(tokens, this.clock, this.logger);
     await this.#log.open(this);
     const { size } = this.registry;
     // An empty registry, too, may be one that has forgotten who is on the way back.
@@ -114,6 +121,7 @@ export class RegistryServer implements LogHost, Counts {
     const warmUntil = this.clock.now() + grace;
     this.#core = {
       registry: this.registry,
+      access: this.#access,
       log: this.#log,
       hub: this.#hub,
       clock: this.clock,
@@ -129,6 +137,7 @@ export class RegistryServer implements LogHost, Counts {
     this.#partings.start(warmUntil);
     this.#hub.start(warmUntil);
     this.#checkStandstill();
+    if (this.#access !== undefined) this.#checkAccess(this.#access);
     const { kind, epoch, durability } = this.#log;
     this.logger.info({ log: kind, durability, epoch, instances: size, revision: this.registry.revision }, 'started');
   }
@@ -137,7 +146,8 @@ export class RegistryServer implements LogHost, Counts {
    * Accepts connections.
    *
    * @returns where, with the port that was free where 0 was asked for.
-   * @throws {RegistryError} `listen_failed`, `shutting_down`, or what `DiskLog.open` throws.
+   * @throws {RegistryError} `listen_failed`, `shutting_down`, `bad_config` where others could reach it that nobody
+   * knows, `access_failed`, or what `DiskLog.open` throws.
    */
   listen(): Promise<Endpoint> {
     this.#listening ??= this.#listen();
@@ -145,6 +155,7 @@ export class RegistryServer implements LogHost, Counts {
   }
 
   async #listen(): Promise<Endpoint> {
+    checkExposure(this.config);
     await this.start();
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
     const tcp = createTcpServer(
@@ -196,6 +207,12 @@ export class RegistryServer implements LogHost, Counts {
       if (this.#sessions.size === 0) this.#onLastClosed();
     });
     if (this.#closing !== undefined) session.end();
+  }
+
+  /** Reads again what can be changed while it runs: who may do what. */
+  reload(): void {
+    this.#access?.reload();
+    for (const session of this.#sessions) session.reconsider();
   }
 
   /** Takes no more requests, answers those that were read, and lets go of everything. Takes less than a second. */
@@ -251,6 +268,7 @@ export class RegistryServer implements LogHost, Counts {
       this.#partings.stop();
       this.#expiry.stop();
       this.#standstillTimer?.cancel();
+      this.#accessTimer?.cancel();
       await this.#log.close();
     }
     this.logger.info('stopped');
@@ -274,6 +292,13 @@ export class RegistryServer implements LogHost, Counts {
     const sessions = [...this.#waiting];
     this.#waiting.clear();
     return sessions;
+  }
+
+  #checkAccess(access: Access): void {
+    access.refresh();
+    // Each time: a token ends by itself, too.
+    for (const session of this.#sessions) session.reconsider();
+    this.#accessTimer = this.clock.after(ACCESS_CHECK_MS, () => this.#checkAccess(access));
   }
 
   #checkStandstill(): void {

@@ -18,6 +18,9 @@ const TURN_MS = 5;
 /** How many requests are answered before it looks whether that time is over. A look costs as much as a good part of one. */
 const REQUESTS_PER_LOOK = 16;
 
+/** Who is in this process, or cannot be told. */
+const LOCAL = 'local';
+
 /**
  * One connection: takes requests from a stream, line by line, and has them answered in order. It takes no more
  * than it can answer: while its outbox is full, what the peer sends stays in the peer's hands.
@@ -52,7 +55,12 @@ export class Session {
       () => this.resume(),
     );
     const peer = peerOf(stream);
-    this.#caller = { holder: new Holder(peer, core.clock.wall()), feed: new Feed(core.hub, this.#outbox, peer) };
+    this.#caller = {
+      address: (stream instanceof Socket ? stream.remoteAddress : undefined) ?? LOCAL,
+      holder: new Holder(peer, core.clock.wall()),
+      feed: new Feed(core.hub, this.#outbox, peer),
+      identity: undefined,
+    };
     stream.on('data', (chunk: Buffer) => {
       if (this.#isEnding) return;
       this.#reader.push(chunk);
@@ -74,6 +82,11 @@ export class Session {
   /** What the connection holds. */
   get holder(): Holder {
     return this.#caller.holder;
+  }
+
+  /** What its caller may do may have changed. */
+  reconsider(): void {
+    this.#core.access?.reconsider(this.#caller);
   }
 
   /** Goes on wherever it stood: after new bytes, a drain, or a change that has become durable. */
@@ -161,7 +174,8 @@ export class Session {
       this.#outbox.add(id, this.#reader.length, dispatch(request, this.#core, this.#caller));
     } catch (error) {
       if (!(error instanceof RegistryError)) this.#logger.error({ err: error }, 'a request failed');
-      this.#outbox.add(id, 0, errorReply(error instanceof RequestError ? error.id : id, error));
+      const shown = this.#core.access?.veil(error, this.#caller) ?? error;
+      this.#outbox.add(id, 0, errorReply(error instanceof RequestError ? error.id : id, shown));
     }
     this.#partialSince = undefined;
     return true;
@@ -176,6 +190,6 @@ export class Session {
 
 /** The peer's address, for people; `local` where it has none. */
 function peerOf(stream: Duplex): string {
-  if (!(stream instanceof Socket) || stream.remoteAddress === undefined) return 'local';
+  if (!(stream instanceof Socket) || stream.remoteAddress === undefined) return LOCAL;
   return formatEndpoint({ host: stream.remoteAddress, port: stream.remotePort ?? 0 });
 }

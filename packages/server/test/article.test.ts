@@ -111,6 +111,7 @@ test('hello tells the epoch, the log and the limits, and nothing of the configur
     'server',
     'version',
     'protocol',
+    'authentication',
     'epoch',
     'revision',
     'log',

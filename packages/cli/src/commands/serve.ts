@@ -29,10 +29,10 @@ export async function serve(
     output.result(config, JSON.stringify(config, undefined, 2));
     return;
   }
-  if (!isLoopback(config.host)) {
+  if (config.insecure && config.tokens === undefined && !isLoopback(config.host)) {
     output.warn(
       'exposed',
-      `other machines can reach ${config.host}, and there is no authentication yet: whoever can connect reads and changes everything that is registered`,
+      `other machines can reach ${config.host}, and nobody has to authenticate: whoever can connect reads and changes everything that is registered`,
     );
   }
   await run(config, (ready) => reportReady(config, ready, { env, output }));

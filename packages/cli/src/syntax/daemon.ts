@@ -65,7 +65,7 @@ function isConnectionFlag(option: Option): boolean {
 
 /** What is wrong with its value is for the daemon's own table to find. The choices are there for completion. */
 function makeServeOption({ flag, env, help, initial, choices }: ServeOption): Option {
-  const byDefault = initial === false ? '' : `, default ${String(initial)}`;
+  const byDefault = initial === false || initial === undefined ? '' : `, default ${String(initial)}`;
   const oneOf = choices ? `one of ${choices.join(', ')}; ` : '';
   const option = new Option(flag, `${help} (${oneOf}env ${env}${byDefault})`);
   if (choices) option.argChoices = [...choices];

@@ -1,7 +1,8 @@
 import { ALL, LINE_END, NOT_SELECTIVE, openReply, type QueryRequest, RegistryError } from '@reg/protocol';
+import type { Caller } from '../caller.js';
 import type { Core } from '../core.js';
 import { encodeRecord, type Instance } from '../registry/instance.js';
-import { MAX_LOOKS, type Selected } from '../registry/selection.js';
+import { MAX_LOOKS, type Selected, type Sight } from '../registry/selection.js';
 import type { Reply } from '../reply.js';
 
 /** What a reply has beside its records: an id of 64 escaped bytes, and the names and digits of the rest. */
@@ -13,13 +14,17 @@ const PIECE_BYTES = 64 * 1024;
  * Answers what is registered and has not expired. The records are those of this moment, however long it takes
  * to send them.
  */
-export function query(request: QueryRequest, core: Core): Reply {
+export function query(request: QueryRequest, core: Core, caller: Caller): Reply {
   const now = core.clock.latest;
-  if (!isOrdinary(request)) return select(request, core, now).reply;
+  if (!isOrdinary(request)) {
+    // Of one service the gate has decided; of all, what the caller may not see is left out.
+    const sight = request.key === ALL ? core.access?.sight('query', caller) : undefined;
+    return select(request, core, now, sight).reply;
+  }
   const { answers } = core.registry;
   const kept = answers.get(request.key, now);
   if (kept !== undefined) return kept;
-  const { reply, instances } = select(request, core, now);
+  const { reply, instances } = select(request, core, now, undefined);
   const [first] = instances;
   if (first !== undefined && typeof reply.line === 'string') {
     answers.keep(first.key, reply.line, reply.shows, validUntil(instances, now, core.warmUntil));
@@ -41,11 +46,16 @@ function validUntil(instances: readonly Instance[], now: number, warmUntil: numb
 }
 
 /** Makes a reply, and tells which instances are in it. */
-function select(request: QueryRequest, core: Core, now: number): { reply: Reply; instances: readonly Instance[] } {
+function select(
+  request: QueryRequest,
+  core: Core,
+  now: number,
+  sight: Sight | undefined,
+): { reply: Reply; instances: readonly Instance[] } {
   const { id, key, instance, selector, after, limit, detail } = request;
   const service = key === ALL ? undefined : key;
   const selected = core.registry.select(
-    { service, instance, selector, after, limit, maxBytes: core.limits.maxReplyBytes - HEAD_BYTES },
+    { service, instance, selector, sight, after, limit, maxBytes: core.limits.maxReplyBytes - HEAD_BYTES },
     now,
   );
   const isPage = limit < Number.POSITIVE_INFINITY || after > 0;

@@ -163,9 +163,10 @@ export class Registry {
 
   /** What is asked for and has not expired at `now`, in the order of generations. */
   select(selection: Selection, now: number): Selected {
-    const { service, selector, after, limit, maxBytes } = selection;
+    const { service, selector, sight, after, limit, maxBytes } = selection;
     const revision = service === undefined ? this.#revision : this.lastChangeOf(service);
-    const isWhole = limit === Number.POSITIVE_INFINITY && after === 0 && !isSelective(selector);
+    const isPage = limit < Number.POSITIVE_INFINITY || after > 0;
+    const isWhole = !isPage && !isSelective(selector) && sight === undefined;
     if (isWhole && this.#bytesOf(selection) > maxBytes) {
       return { instances: [], bytes: 0, cut: 'bytes', next: 0, revision };
     }

@@ -4,6 +4,13 @@ import { hasLabels, type Labels, type Selector } from '@reg/protocol';
 import type { Instance } from './instance.js';
 import type { Services } from './services.js';
 
+/** Which services somebody may see, where that is not all. */
+export interface Sight {
+  has(service: string): boolean;
+  /** Two that see the same have the same. */
+  readonly tag: string;
+}
+
 /** What a query asks for. */
 export interface Selection {
   /** The service; `undefined` for all. */
@@ -11,6 +18,8 @@ export interface Selection {
   /** One instance of it; `undefined` for all. */
   readonly instance: string | undefined;
   readonly selector: Selector;
+  /** Only services that are in it; `undefined` where one was asked for, or all may be seen. */
+  readonly sight: Sight | undefined;
   /** Only generations above this. */
   readonly after: number;
   /** At most so many instances. */
@@ -42,11 +51,11 @@ export function isSelective({ status, tags, meta }: Selector): boolean {
 /** Selects among `candidates`, which come in the order of generations. */
 export function selectFrom(
   candidates: Iterable<Instance>,
-  { instance: id, selector, after, limit, maxBytes }: Selection,
+  { instance: id, selector, sight, after, limit, maxBytes }: Selection,
   services: Services,
   now: number,
 ): Omit<Selected, 'revision'> {
-  const sieve = new Sieve(selector, id === undefined ? services : undefined, now);
+  const sieve = new Sieve(selector, sight, id === undefined ? services : undefined, now);
   const instances: Instance[] = [];
   let bytes = 0;
   let next = after;
@@ -66,11 +75,12 @@ export function selectFrom(
 
 /** Decides instance by instance, for one query at one moment. */
 class Sieve {
-  /** How many instances were looked at, where the selector leaves any out. */
+  /** How many instances were looked at, where any may be left out. */
   looks = 0;
   /** What a look counts. */
   readonly #look: 0 | 1;
   readonly #selector: Selector;
+  readonly #sight: Sight | undefined;
   readonly #services: Services | undefined;
   readonly #now: number;
   /** Texts that a body must hold, as they are in it. They may stand there for something else. */
@@ -79,9 +89,10 @@ class Sieve {
   readonly #hasPassing = new Map<string, boolean>();
 
   /** @param services where the others of a service count for what is taken; `undefined` where one was asked for. */
-  constructor(selector: Selector, services: Services | undefined, now: number) {
-    this.#look = isSelective(selector) ? 1 : 0;
+  constructor(selector: Selector, sight: Sight | undefined, services: Services | undefined, now: number) {
+    this.#look = isSelective(selector) || sight !== undefined ? 1 : 0;
     this.#selector = selector;
+    this.#sight = sight;
     this.#services = services;
     this.#now = now;
     this.#marks = [
@@ -92,6 +103,7 @@ class Sieve {
 
   takes(instance: Instance): boolean {
     this.looks += this.#look;
+    if (this.#sight !== undefined && !this.#sight.has(instance.key)) return false;
     const wanted = this.#selector.status;
     const { status } = instance;
     if (wanted === 'any' || wanted === status) return this.#matches(instance);

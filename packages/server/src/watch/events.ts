@@ -1,4 +1,4 @@
-import { LINE_END, type ResetEvent } from '@reg/protocol';
+import { encodeErrorFields, LINE_END, type RegistryError, type ResetEvent } from '@reg/protocol';
 import type { Change } from '../change.js';
 import { encodeGone, encodeRecord, type Instance } from '../registry/instance.js';
 
@@ -71,6 +71,10 @@ export function* encodeState(
 export function encodeSynced(watch: number, epoch: string, revision: number, isWarming: boolean): string {
   const warming = isWarming ? ',"warming":true' : '';
   return `{"type":"synced","watch":${watch},"epoch":${JSON.stringify(epoch)},"revision":${revision}${warming}}${LINE_END}`;
+}
+
+export function encodeEnded(watch: number, error: RegistryError): string {
+  return `{"type":"ended","watch":${watch},"error":${encodeErrorFields(error)}}${LINE_END}`;
 }
 
 export function encodeProgress(revision: number): string {

@@ -1,6 +1,7 @@
-import { RegistryError, type ResetEvent, type WatchRequest } from '@reg/protocol';
+import { RegistryError, type ResetEvent, type Scope, type WatchRequest } from '@reg/protocol';
 import type { Change } from '../change.js';
-import { encodeProgress, encodeSynced } from './events.js';
+import type { Sight } from '../registry/selection.js';
+import { encodeEnded, encodeProgress, encodeSynced } from './events.js';
 import type { Hub } from './hub.js';
 import { Scopes } from './scopes.js';
 import { lastChangeOf, type State, takeState } from './state.js';
@@ -64,6 +65,10 @@ export class Feed {
   readonly #warming = new Set<Watch>();
   /** Its watches by what they look at, from when it first had to catch up. */
   #scopes: Scopes | undefined;
+  /** Which services the peer may see; `undefined` for all. */
+  #sight: Sight | undefined;
+  /** Lines that tell of watches that were ended, as they could not be seen any more. */
+  #farewells: string[] = [];
   #writesSeen = 0;
   #quietSeconds = 0;
 
@@ -80,7 +85,7 @@ export class Feed {
 
   /** Whether there is something to tell, beside the changes that the hub hands on. */
   get isBusy(): boolean {
-    return this.#gap !== undefined || this.#opening.length > 0;
+    return this.#gap !== undefined || this.#opening.length > 0 || this.#farewells.length > 0;
   }
 
   /** Whether it cannot go on before more is durable. */
@@ -96,6 +101,37 @@ export class Feed {
     return this.#gap !== undefined && now - this.#gap.since < PATIENCE_MS ? this.#gap.from : undefined;
   }
 
+  /** Whether the peer may see a service. */
+  sees(service: string): boolean {
+    return this.#sight === undefined || this.#sight.has(service);
+  }
+
+  /**
+   * The identity of what a watch can be told of: the epoch, and where the peer may not see all of its scope, what of it.
+   * So a watch that resumes where it may see something else begins anew.
+   */
+  epochOf(scope: Scope): string {
+    const { epoch } = this.#hub;
+    return this.#sight === undefined || 'service' in scope ? epoch : `${epoch}.${this.#sight.tag}`;
+  }
+
+  /**
+   * From now on the peer may see other services. What it has seen of several begins anew; a watch that would be refused
+   * now is ended.
+   *
+   * @param refusalOf why it would be; `undefined` where it would not.
+   */
+  regard(sight: Sight | undefined, refusalOf: (scope: Scope) => RegistryError | undefined): void {
+    const isOther = sight?.tag !== this.#sight?.tag;
+    this.#sight = sight;
+    for (const watch of this.#watches.values()) {
+      const refusal = refusalOf(watch.scope);
+      if (refusal !== undefined) this.#dismiss(watch, refusal);
+      else if (isOther && !('service' in watch.scope)) this.#revise(watch);
+    }
+    if (this.isBusy) this.#hub.putOff(this);
+  }
+
   /** @throws {RegistryError} `too_many_watches` */
   open({ scope, ack }: WatchRequest): Watch {
     const watch = new Watch(this.#lastNumber + 1, this, scope, ack);
@@ -108,11 +144,13 @@ export class Feed {
 
   /** Begins to tell a watch, when the reply to it has left. */
   begin(watch: Watch, from: WatchRequest['from']): void {
+    watch.isAnswered = true;
+    if (watch.farewell !== undefined) this.#farewells.push(watch.farewell);
     if (watch.phase === 'ended') return;
-    const { epoch, durable } = this.#hub;
+    const { durable } = this.#hub;
     if (from === undefined) {
       this.#opening.push(watch);
-    } else if (from.epoch !== epoch || from.revision > durable) {
+    } else if (from.epoch !== this.epochOf(watch.scope) || from.revision > durable) {
       this.#beginAnew(watch, 'epoch');
     } else {
       watch.phase = 'resuming';
@@ -147,6 +185,7 @@ export class Feed {
     this.#joining = [];
     this.#warming.clear();
     this.#state = undefined;
+    this.#farewells = [];
     for (const number of this.#watches.keys()) this.end(number);
   }
 
@@ -225,7 +264,9 @@ export class Feed {
   /** Does the next piece of what there is to do. @returns whether there was anything. */
   #step(): boolean {
     const watch = this.#opening[0];
-    if (this.#gap !== undefined) this.#narrow(this.#gap);
+    const farewell = this.#farewells.shift();
+    if (farewell !== undefined) this.#outlet.addEvents(farewell);
+    else if (this.#gap !== undefined) this.#narrow(this.#gap);
     else if (this.#warming.size > 0 && !this.#hub.isWarming) this.#sayWarm();
     else if (watch === undefined || !this.#tellState(watch)) return false;
     return true;
@@ -238,6 +279,23 @@ export class Feed {
     this.#joining.push(watch);
     this.#gap ??= { from, told, since: this.#hub.clock.latest };
     this.#gap.from = Math.min(this.#gap.from, from);
+  }
+
+  #dismiss(watch: Watch, refusal: RegistryError): void {
+    this.end(watch.number);
+    const line = encodeEnded(watch.number, refusal);
+    if (watch.isAnswered) this.#farewells.push(line);
+    else watch.farewell = line;
+  }
+
+  /** What was told of a watch is void, also where that was a part of its state. */
+  #revise(watch: Watch): void {
+    if (watch.phase !== 'opening') {
+      this.#beginAnew(watch, 'access');
+    } else if (watch === this.#opening[0] && this.#state !== undefined) {
+      watch.reset ??= 'access';
+      this.#state = undefined;
+    }
   }
 
   #beginAnew(watch: Watch, reason: ResetEvent['reason']): void {
@@ -276,6 +334,7 @@ export class Feed {
 
   /** @returns whether all who see the change were told. */
   #tellMissed(change: Change): boolean {
+    if (!this.sees(change.key)) return true;
     this.#scopes ??= new Scopes(this.#watches.values());
     for (const watches of this.#scopes.of(change.key)) {
       for (const watch of watches) {
@@ -326,8 +385,8 @@ export class Feed {
   }
 
   #saySynced(watch: Watch): void {
-    const { epoch, isWarming } = this.#hub;
-    this.#outlet.addEvents(encodeSynced(watch.number, epoch, watch.position, isWarming));
+    const { isWarming } = this.#hub;
+    this.#outlet.addEvents(encodeSynced(watch.number, this.epochOf(watch.scope), watch.position, isWarming));
     if (isWarming) this.#warming.add(watch);
     else this.#warming.delete(watch);
   }

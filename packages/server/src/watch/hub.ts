@@ -114,10 +114,10 @@ export class Hub {
     const peers = new Set<string>();
     let count = 0;
     for (const watches of this.#scopes.of(service)) {
-      count += watches.size;
       for (const { feed } of watches) {
-        if (peers.size === MAX_PEERS) break;
-        peers.add(feed.peer);
+        if (!feed.sees(service)) continue;
+        count += 1;
+        if (peers.size < MAX_PEERS) peers.add(feed.peer);
       }
     }
     return { count, peers: [...peers] };
@@ -129,7 +129,7 @@ export class Hub {
     let acknowledged = 0;
     for (const found of this.#scopes.of(service)) {
       for (const watch of found) {
-        if (!watch.acknowledges) continue;
+        if (!watch.acknowledges || !watch.feed.sees(service)) continue;
         watches += 1;
         if (watch.acknowledged >= revision) acknowledged += 1;
       }
@@ -257,13 +257,14 @@ export class Hub {
     for (const watches of this.#scopes.of(change.key)) {
       seen += watches.size;
       for (const watch of watches) {
-        if (!watch.feed.takes(watch, change.revision)) continue;
+        const { feed } = watch;
+        if (!feed.sees(change.key) || !feed.takes(watch, change.revision)) continue;
         if (watch.number !== number) {
           number = watch.number;
           line = watch.opening + this.texts.of(change);
         }
-        watch.feed.tell(watch, change.revision, line);
-        this.queue(watch.feed);
+        feed.tell(watch, change.revision, line);
+        this.queue(feed);
       }
     }
     return seen;

@@ -19,6 +19,10 @@ export class Watch {
   /** How the line of each of its changes begins. */
   readonly opening: string;
   phase: Phase = 'opening';
+  /** The reply that says its number has left. */
+  isAnswered = false;
+  /** The line that is told right after that, where it was ended before it. */
+  farewell: string | undefined;
   /** No change up to this revision is told, or told again. */
   position = 0;
   /** It has seen every change up to this revision, as it says itself. */

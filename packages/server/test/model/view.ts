@@ -1,4 +1,4 @@
-import type { ChangeEvent, Event, InstanceRecord, StateEvent, SyncedEvent } from '@reg/protocol';
+import type { ChangeEvent, Event, InstanceRecord, ResetEvent, StateEvent, SyncedEvent } from '@reg/protocol';
 import { expect } from 'vitest';
 import type { Model } from './model.js';
 import { isIn, nameOf, type Scope } from './terms.js';
@@ -63,7 +63,8 @@ export class View {
     else if (event.type === 'state') this.#takeState(event);
     else if (event.type === 'synced') this.#takeSynced(event);
     else if (event.type === 'change') this.#takeChange(event);
-    else this.#takeProgress(event.revision);
+    else if (event.type === 'progress') this.#takeProgress(event.revision);
+    else expect.unreachable('everybody may see everything');
   }
 
   /** Everything that was to be told has been told. */
@@ -74,7 +75,7 @@ export class View {
     this.#compare(this.#model.revision);
   }
 
-  #reset(reason: 'epoch' | 'compacted'): void {
+  #reset(reason: ResetEvent['reason']): void {
     if (this.#beginning !== undefined) {
       const expected = { 'changes, or anew': 'compacted', 'reset epoch': 'epoch', changes: '', state: '' };
       expect(reason).toBe(expected[this.#beginning]);

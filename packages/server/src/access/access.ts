@@ -1,0 +1,185 @@
+import { statSync } from 'node:fs';
+import { ALL, type Request, RegistryError, RequestError, type Scope } from '@reg/protocol';
+import type { Caller } from '../caller.js';
+import type { RegistryClock } from '../clock.js';
+import type { Logger } from '../logger.js';
+import type { Sight } from '../registry/selection.js';
+import { type NamedAction, NOTHING } from './rules.js';
+import { Throttle } from './throttle.js';
+import { Entries, type Identity, isInForce, type Known, readEntries } from './tokens.js';
+
+/** What each request needs: a right on the service that it names, `admin`, to be known, or nothing at all. */
+const NEEDS: { readonly [T in Request['type']]: NamedAction | 'admin' | 'identity' | 'nothing' } = {
+  register: 'register',
+  destruction: 'register',
+  query: 'query',
+  explain: 'query',
+  watch: 'watch',
+  acks: 'watch',
+  status: 'admin',
+  // These are about the connection that they come on: what it may not do, it holds and watches nothing of.
+  heartbeat: 'identity',
+  unwatch: 'identity',
+  ack: 'identity',
+  ping: 'identity',
+  hello: 'nothing',
+  auth: 'nothing',
+};
+
+/**
+ * Who may do what, where authentication is required. It says who a caller is, and decides about each request before it
+ * is carried out. What a caller may do follows the file of tokens within half a second, on open connections too.
+ */
+export class Access {
+  readonly #path: string;
+  readonly #clock: RegistryClock;
+  readonly #logger: Logger;
+  readonly #throttle: Throttle;
+  #entries: Entries;
+  /** What tells this file from one that has taken its place. */
+  #stamp: string;
+
+  /** @throws {RegistryError} `access_failed` where the file cannot be used. */
+  constructor(path: string, clock: RegistryClock, logger: Logger) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#throttle = new Throttle(clock);
+    // Before it is read: what is written meanwhile is read again.
+    this.#stamp = stampOf(path);
+    this.#entries = new Entries(readEntries(path));
+  }
+
+  /**
+   * The gate. Of a request about many services, what the caller may not see is left out later: see `sight`.
+   *
+   * @throws {RegistryError} `unauthenticated`, or `forbidden`, saying which right is missing.
+   */
+  check(request: Request, caller: Caller): void {
+    const need = NEEDS[request.type];
+    if (need === 'nothing') return;
+    const { identity } = caller;
+    if (identity === undefined) throw unauthenticated();
+    if (need === 'identity') return;
+    if (need === 'admin') {
+      if (!identity.rights.isAdmin) throw new RegistryError('forbidden', `${identity.name} is no admin`);
+      return;
+    }
+    const service = serviceOf(request);
+    if (service !== undefined && !identity.rights.allows(need, service)) throw forbidden(identity, need, service);
+  }
+
+  /** Which services a caller may do this to; `undefined` for all. */
+  sight(action: NamedAction, { identity }: Caller): Sight | undefined {
+    return identity === undefined ? NOTHING : identity.rights.sight(action);
+  }
+
+  /** What to answer in place of what is wrong with a line: who is not known is not told what is right. */
+  veil(error: unknown, { identity }: Caller): unknown {
+    if (identity !== undefined || !(error instanceof RequestError)) return error;
+    return new RequestError('unauthenticated', unauthenticated().message, error.id);
+  }
+
+  /**
+   * Makes a caller the one whose token it is.
+   *
+   * @throws {RegistryError} `throttled`, or `unauthenticated`; the caller then stays who it was.
+   */
+  authenticate(token: string, caller: Caller): Identity {
+    const wait = this.#throttle.wait(caller);
+    if (wait > 0) {
+      throw new RegistryError('throttled', undefined, { limit: 'auth', retryAfter: Math.ceil(wait / 1000) });
+    }
+    try {
+      const known = this.#entries.find(token);
+      if (known === undefined) throw new RegistryError('unauthenticated', 'the token is not valid');
+      this.#requireInForce(known);
+      this.#become(caller, known.identity);
+      return known.identity;
+    } catch (error) {
+      this.#throttle.fail(caller);
+      throw error;
+    }
+  }
+
+  /**
+   * Makes a caller the one whose certificate it is, where one of these names is in the file. They have to be verified.
+   *
+   * @returns whether it did.
+   */
+  recognise(names: readonly string[], caller: Caller): boolean {
+    const known = this.#entries.findCertificate(names);
+    if (known === undefined) return false;
+    this.#become(caller, known.identity);
+    return true;
+  }
+
+  /** Reads the file again, if it is another one. One that cannot be used changes nothing, and is logged once. */
+  refresh(): void {
+    const stamp = stampOf(this.#path);
+    if (stamp !== this.#stamp) this.reload(stamp);
+  }
+
+  reload(stamp = stampOf(this.#path)): void {
+    this.#stamp = stamp;
+    try {
+      this.#entries = new Entries(readEntries(this.#path), this.#entries);
+      this.#logger.info({ file: this.#path }, 'tokens read again');
+    } catch (error) {
+      this.#logger.error({ err: error }, 'the tokens cannot be read again: those from before stay in force');
+    }
+  }
+
+  /** Gives a caller what its entry says now: nothing, where it is gone, revoked, or its time is over. */
+  reconsider(caller: Caller): void {
+    const { identity } = caller;
+    if (identity === undefined) return;
+    const known = this.#entries.get(identity.id);
+    const isProved = known?.identity.proof === identity.proof && isInForce(known, this.#clock.wall());
+    this.#become(caller, isProved ? known.identity : undefined);
+  }
+
+  #requireInForce(known: Known): void {
+    if (isInForce(known, this.#clock.wall())) return;
+    // It was the right secret: who has it may know.
+    const what = known.revoked === undefined ? 'has expired' : 'was revoked';
+    throw new RegistryError('unauthenticated', `the token of ${known.identity.name} ${what}`);
+  }
+
+  #become(caller: Caller, identity: Identity | undefined): void {
+    if (caller.identity === identity) return;
+    caller.identity = identity;
+    caller.feed.regard(this.sight('watch', caller), (scope) => refusalOf(scope, identity));
+  }
+}
+
+/** Why a watch of this scope would be refused; `undefined` where it would not. */
+function refusalOf(scope: Scope, identity: Identity | undefined): RegistryError | undefined {
+  if (identity === undefined) return unauthenticated();
+  if (!('service' in scope) || identity.rights.allows('watch', scope.service)) return undefined;
+  return forbidden(identity, 'watch', scope.service);
+}
+
+/** The service that a request is about; `undefined` where it is about several, or none. */
+function serviceOf(request: Request): string | undefined {
+  if (request.type === 'watch') return 'service' in request.scope ? request.scope.service : undefined;
+  return 'key' in request && request.key !== ALL ? request.key : undefined;
+}
+
+function unauthenticated(): RegistryError {
+  return new RegistryError('unauthenticated', 'authenticate first, with {"type":"auth","token":…}');
+}
+
+function forbidden({ name }: Identity, action: NamedAction, service: string): RegistryError {
+  return new RegistryError('forbidden', `${name} has no right to ${action} ${JSON.stringify(service)}`);
+}
+
+/** Changes with the file; empty where it cannot be looked at. */
+function stampOf(path: string): string {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,225 @@
+import { describe, expect, test } from 'vitest';
+import { settle } from '../harness.js';
+import { enter, pass, rule, startGuarded, TokensFile } from './tokens-file.js';
+
+/** Every request there is, about the service `pay` where it is about one; `right` is what it takes. */
+const REQUESTS = [
+  { right: 'register', request: { type: 'register', key: 'pay', values: 'x' } },
+  { right: 'register', request: { type: 'register', key: 'pay', instance: 'a', values: 'x', owner: 'o', id: 1 } },
+  { right: 'register', request: { type: 'destruction', key: 'pay' } },
+  { right: 'register', request: { type: 'destruction', key: 'pay', instance: '*' } },
+  { right: 'query', request: { type: 'query', key: 'pay' } },
+  { right: 'query', request: { type: 'query', key: 'pay', instance: 'a', detail: true, status: 'any' } },
+  { right: 'query', request: { type: 'explain', key: 'pay' } },
+  { right: 'watch', request: { type: 'watch', key: 'pay' } },
+  { right: 'watch', request: { type: 'acks', key: 'pay', revision: 0 } },
+  { right: 'admin', request: { type: 'status' } },
+  { right: 'identity', request: { type: 'query', key: 'all' } },
+  { right: 'identity', request: { type: 'query', key: 'all', limit: 5 } },
+  { right: 'identity', request: { type: 'watch', key: 'all' } },
+  { right: 'identity', request: { type: 'watch', prefix: 'pa' } },
+  { right: 'identity', request: { type: 'heartbeat' } },
+  { right: 'identity', request: { type: 'ping' } },
+  { right: 'identity', request: { type: 'unwatch', watch: 1 } },
+  { right: 'identity', request: { type: 'ack', watch: 1, revision: 0 } },
+  { right: 'nothing', request: { type: 'hello' } },
+] as const;
+
+type Right = (typeof REQUESTS)[number]['right'];
+
+/** Every kind of caller, and what of the above it may do. */
+const KNOWN: readonly (readonly [kind: string, rules: Parameters<typeof rule>[], may: readonly Right[]])[] = [
+  ['without rules', [], []],
+  ['who may register it', [[['register'], 'pay']], ['register']],
+  ['who may query it', [[['query'], 'pay']], ['query']],
+  ['who may watch it', [[['watch'], 'pay']], ['watch']],
+  ['who may do all but rule', [[['register', 'query', 'watch'], 'pay']], ['register', 'query', 'watch']],
+  ['who may do all on its prefix', [[['register', 'query', 'watch'], 'p*']], ['register', 'query', 'watch']],
+  ['who may do all on every name', [[['register', 'query', 'watch'], '*']], ['register', 'query', 'watch']],
+  ['who may query its prefix and watch it', [[['query'], 'pa*'], [['watch'], 'pay']], ['query', 'watch']],
+  ['who may do all on another name', [[['register', 'query', 'watch'], 'payments']], []],
+  ['who may do all on another prefix', [[['register', 'query', 'watch'], 'pay-*', 'Pay']], []],
+  ['who is admin', [[['admin'], '*']], ['register', 'query', 'watch', 'admin']],
+];
+
+const UNKNOWN = ['nobody', 'with a wrong secret', 'with an unknown id', 'with an expired token', 'with a revoked one'];
+
+function isRefused(reply: Record<string, unknown>): string | undefined {
+  const error = reply['error'] as { code: string } | undefined;
+  return error?.code === 'unauthenticated' || error?.code === 'forbidden' ? error.code : undefined;
+}
+
+describe.each(KNOWN)('a caller %s', (_, rules, may) => {
+  test.each(REQUESTS)('$request: needs $right', async ({ right, request }) => {
+    const file = new TokensFile();
+    const token = file.add('they', rules.map((given) => rule(...given)));
+    const daemon = await startGuarded(file);
+    const peer = await enter(daemon, token);
+    const reply = await peer.ask(request);
+    const isAllowed = right === 'nothing' || right === 'identity' || may.includes(right);
+    expect(isRefused(reply)).toBe(isAllowed ? undefined : 'forbidden');
+    if (right === 'identity' || isAllowed) return;
+    expect(reply).toMatchObject({ ok: false, error: { message: expect.stringMatching(/they .*(right to \w+ "pay"|no admin)/) } });
+    expect(daemon.server.registry.revision).toBe(0);
+  });
+});
+
+describe.each(UNKNOWN)('a caller %s', (kind) => {
+  test.each(REQUESTS)('$request is not answered, but for hello', async ({ right, request }) => {
+    const file = new TokensFile();
+    const everything = [rule(['admin'], '*')];
+    const token = file.add('they', everything);
+    const [, id = '', secret = ''] = /^reg_([a-z0-9]+)_(.*)$/.exec(token) ?? [];
+    const last = secret.at(-2) === 'A' ? 'B' : 'A';
+    const tokens: Record<string, string | undefined> = {
+      nobody: undefined,
+      'with a wrong secret': `reg_${id}_${secret.slice(0, -2)}${last}${secret.slice(-1)}`,
+      'with an unknown id': `reg_0${id}_${secret}`,
+      'with an expired token': file.add('late', everything, { expires: Date.UTC(2026, 0, 1) }),
+      'with a revoked one': file.add('gone', everything, { revoked: 1 }),
+    };
+    const daemon = await startGuarded(file);
+    const peer = daemon.connect();
+    const given = tokens[kind];
+    if (given !== undefined) expect(isRefused(await peer.ask({ type: 'auth', token: given }))).toBe('unauthenticated');
+    expect(isRefused(await peer.ask(request))).toBe(right === 'nothing' ? undefined : 'unauthenticated');
+    expect(daemon.server.registry.revision).toBe(0);
+    await settle();
+    expect(peer.waiting).toBe(0);
+  });
+});
+
+describe('before it has authenticated', () => {
+  test.each([
+    'hello?',
+    '[]',
+    '{"type":"nothing of the kind"}',
+    '{"type":"query"}',
+    '{"type":"auth"}',
+    '{"type":"auth","token":7}',
+    '\xff',
+    '{"type":"register","key":"all","values":1}',
+  ])('a connection is not told what is wrong with %s', async (line) => {
+    const daemon = await startGuarded(new TokensFile());
+    const peer = daemon.connect();
+    peer.send(Buffer.from(`${line}\r\n`, 'latin1'));
+    expect(await peer.receive()).toMatchObject({ ok: false, error: { code: 'unauthenticated' } });
+  });
+
+  test('a connection is told by hello what it needs to authenticate, and nothing else', async () => {
+    const file = new TokensFile();
+    const token = file.add('they', []);
+    const daemon = await startGuarded(file);
+    const peer = daemon.connect();
+    const reply = await peer.ask({ type: 'hello', id: 1 });
+    expect(Object.keys(reply)).toEqual(['ok', 'id', 'server', 'protocol', 'authentication', 'limits']);
+    expect(reply).toMatchObject({ authentication: 'required' });
+    await peer.ask({ type: 'auth', token });
+    expect(await peer.ask({ type: 'hello' })).toMatchObject({ authentication: 'required', revision: 0, log: 'memory' });
+  });
+
+  test('the id of a request comes back all the same', async () => {
+    const daemon = await startGuarded(new TokensFile());
+    const peer = daemon.connect();
+    expect(await peer.ask({ type: 'query', id: 'q' })).toMatchObject({ id: 'q', error: { code: 'unauthenticated' } });
+  });
+});
+
+describe('auth', () => {
+  test('says who the caller is, and until when', async () => {
+    const file = new TokensFile();
+    const expires = Date.UTC(2027, 0, 1);
+    const token = file.add('payments', [], { expires });
+    const daemon = await startGuarded(file);
+    expect(await daemon.connect().ask({ type: 'auth', token, id: 1 })).toEqual({
+      ok: true,
+      id: 1,
+      caller: 'payments',
+      expires,
+    });
+  });
+
+  test('may be followed by requests at once', async () => {
+    const file = new TokensFile();
+    const token = file.add('payments', [rule(['register'], 'pay')]);
+    const daemon = await startGuarded(file);
+    const peer = daemon.connect();
+    peer.send(`{"type":"auth","token":"${token}"}\r\n{"type":"register","key":"pay","values":"x","timeout":30}\r\n`);
+    expect(await peer.receive()).toMatchObject({ ok: true, caller: 'payments' });
+    expect(await peer.receive()).toMatchObject({ ok: true, result: 'registered' });
+  });
+
+  test('makes a connection another caller, and leaves it as it is where it fails', async () => {
+    const file = new TokensFile();
+    const reader = file.add('reader', [rule(['query'], 'pay')]);
+    const writer = file.add('writer', [rule(['register'], 'pay')]);
+    const daemon = await startGuarded(file);
+    const peer = await enter(daemon, writer);
+    await peer.ask({ type: 'register', key: 'pay', values: 'x' });
+    expect(await peer.ask({ type: 'auth', token: 'reg_nobodys_aaaaaaaaaaaaaaaaaaaaaaaa' })).toMatchObject({ ok: false });
+    expect(await peer.ask({ type: 'register', key: 'pay', values: 'y' })).toMatchObject({ result: 'updated' });
+    await peer.ask({ type: 'auth', token: reader });
+    expect(isRefused(await peer.ask({ type: 'register', key: 'pay', values: 'z' }))).toBe('forbidden');
+    expect(await peer.ask({ type: 'query', key: 'pay' })).toMatchObject({ services: [{ values: 'y' }] });
+    // It holds what the one before it has registered, and has no right to keep that alive.
+    expect(await peer.ask({ type: 'heartbeat' })).toEqual({ ok: true, held: 0 });
+  });
+
+  test('shows no token, whatever is wrong with it', async () => {
+    const file = new TokensFile();
+    const token = file.add('gone', [], { revoked: 1 });
+    const daemon = await startGuarded(file);
+    const { identity } = { identity: await enter(daemon, file.add('they', [])).catch(() => undefined) };
+    expect(identity).toBeUndefined();
+    const peer = daemon.connect();
+    for (const given of [token, `${token}x`, 'hunter2', 'reg__', 'reg_a_b']) {
+      expect(JSON.stringify(await peer.ask({ type: 'auth', token: given }))).not.toContain(given);
+    }
+  });
+
+  test('takes any token where nobody has to authenticate', async () => {
+    const file = new TokensFile();
+    const daemon = await startGuarded(file, { tokens: undefined });
+    const peer = daemon.connect();
+    expect(await peer.ask({ type: 'auth', token: 'whatever' })).toEqual({ ok: true, caller: 'anybody' });
+    expect(await peer.ask({ type: 'status' })).toMatchObject({ ok: true });
+  });
+});
+
+describe('a request for many services', () => {
+  async function furnished() {
+    const file = new TokensFile();
+    const daemon = await startGuarded(file);
+    const admin = file.add('admin', [rule(['admin'], '*')]);
+    const some = file.add('some', [rule(['query', 'watch'], 'a-*', 'c')]);
+    await pass(daemon, 500);
+    const owner = await enter(daemon, admin);
+    for (const key of ['a-1', 'a-2', 'b', 'c', 'cc']) await owner.ask({ type: 'register', key, values: key });
+    return { daemon, owner, peer: await enter(daemon, some) };
+  }
+  const keysOf = (reply: Record<string, unknown>) => (reply['services'] as { key: string }[]).map(({ key }) => key);
+
+  test('is answered with what the caller may see, whole or in pages', async () => {
+    const { peer, owner } = await furnished();
+    expect(keysOf(await owner.ask({ type: 'query', key: 'all' }))).toEqual(['a-1', 'a-2', 'b', 'c', 'cc']);
+    expect(keysOf(await peer.ask({ type: 'query', key: 'all' }))).toEqual(['a-1', 'a-2', 'c']);
+    const found: string[] = [];
+    for (let after = 0; ; ) {
+      const page = await peer.ask({ type: 'query', key: 'all', limit: 1, after });
+      found.push(...keysOf(page));
+      if (page['next'] === undefined) break;
+      after = page['next'] as number;
+    }
+    expect(found).toEqual(['a-1', 'a-2', 'c']);
+  });
+
+  test('is not counted where it cannot be told', async () => {
+    const { peer, owner } = await furnished();
+    await peer.ask({ type: 'watch', key: 'all', ack: true });
+    await settle();
+    expect(await owner.ask({ type: 'acks', key: 'a-1', revision: 1 })).toMatchObject({ watches: 1 });
+    expect(await owner.ask({ type: 'acks', key: 'b', revision: 1 })).toMatchObject({ watches: 0 });
+    expect(await owner.ask({ type: 'explain', key: 'a-1' })).toMatchObject({ watches: 1, watchers: ['local'] });
+    expect(await owner.ask({ type: 'explain', key: 'b' })).toMatchObject({ watches: 0, watchers: [] });
+  });
+});
