@@ -8,6 +8,7 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ['s', 1000],
   ['m', 60_000],
   ['h', 3_600_000],
+  ['d', 86_400_000],
 ]);
 
 /** Reads `500ms`, `30s`, `2m`, `1.5h`, or plain seconds; `undefined` where the text is none. */

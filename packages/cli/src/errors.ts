@@ -9,7 +9,7 @@ export const EXIT_CODES: Readonly<Record<number, string>> = {
   0: 'done',
   1: 'an unexpected failure',
   2: 'wrong usage or input',
-  3: 'nothing found (query of a name, explain)',
+  3: 'nothing found (query of a name, explain), or not allowed',
   4: 'no registry answers at the address',
   5: 'no reply in time, or not enough instances (wait)',
   6: 'the registry refused',

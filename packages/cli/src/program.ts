@@ -15,6 +15,7 @@ import { addServe, addStatus, loadServeOptions } from './syntax/daemon.js';
 import { addExplain, addQuery, addWait, addWatch } from './syntax/finding.js';
 import { addDestroy, addRegister, addRun } from './syntax/registering.js';
 import type { Surroundings } from './syntax/syntax.js';
+import { addToken } from './syntax/tokens.js';
 
 /**
  * @param args is looked at for commands that need the daemon's options: loading the daemon takes time.
@@ -46,9 +47,10 @@ export async function makeProgram(
   addDestroy(program, surroundings);
   addServe(program, surroundings, NEED_SERVER.some((name) => args.includes(name)) ? await loadServeOptions() : []);
   addStatus(program, surroundings);
+  addToken(program, surroundings);
   addCompletion(program, surroundings);
   addHelp(program);
-  for (const command of [program, ...program.commands]) pointToHelp(command);
+  pointToHelp(program, 'regctl');
   return program;
 }
 
@@ -146,8 +148,8 @@ function addHelp(program: Command): void {
 }
 
 /** Wrong usage is told with where the right one can be read. */
-function pointToHelp(command: Command): void {
-  const path = command.parent === null ? 'regctl' : `regctl ${command.name()}`;
+function pointToHelp(command: Command, path: string): void {
+  for (const one of command.commands) pointToHelp(one, `${path} ${one.name()}`);
   command.exitOverride((error) => {
     if (error.exitCode === 0) throw error;
     const message = error.code === 'commander.help' ? 'a command is missing' : error.message;

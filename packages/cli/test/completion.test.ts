@@ -72,6 +72,7 @@ describe('completion in bash', () => {
       'destroy',
       'serve',
       'status',
+      'token',
       'completion',
     ];
     expect(complete('regctl ').words).toEqual([...commands, 'help']);

@@ -15,7 +15,7 @@ describe('a duration', () => {
     expect(parseDuration(text)).toBe(ms);
   });
 
-  it.each(['', 's', 'ms', '-1', '1e3', '1 s', '30 ', '1d', '1m30s', '5S', 'never', '0x10', 'Infinity'])(
+  it.each(['', 's', 'ms', '-1', '1e3', '1 s', '30 ', '1w', '1m30s', '5S', 'never', '0x10', 'Infinity'])(
     'is not %j',
     (text) => {
       expect(parseDuration(text)).toBeUndefined();

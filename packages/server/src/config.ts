@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
+import { join } from 'node:path';
 import {
   DEFAULT_LIMITS,
   DEFAULT_PORT,
@@ -51,11 +52,14 @@ interface Option<T> {
   readonly choices?: readonly string[];
 }
 
+/** Those of the platform. */
+const FOLDERS = envPaths('reg', { suffix: '' });
+
 export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   host: text('--host <address>', 'REG_HOST', 'address to listen on', '127.0.0.1'),
   port: count('--port <number>', 'REG_PORT', 'TCP port, 0 for any that is free', DEFAULT_PORT, 0, 65_535),
   storage: choice('--storage <kind>', 'REG_STORAGE', 'where registrations are kept', 'disk', ['disk', 'memory']),
-  dataDir: text('--data-dir <folder>', 'REG_DATA_DIR', 'the data folder', envPaths('reg', { suffix: '' }).data),
+  dataDir: text('--data-dir <folder>', 'REG_DATA_DIR', 'the data folder', FOLDERS.data),
   durability: choice(
     '--durability <mode>',
     'REG_DURABILITY',
@@ -110,6 +114,9 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   tokens: path('--tokens <file>', 'REG_TOKENS', 'the file of tokens; with it callers have to authenticate'),
   insecure: flag('--insecure', 'REG_INSECURE', 'let other machines connect though nobody has to authenticate'),
 };
+
+/** Where tokens are created unless another file is named. The daemon reads none unless it is told to. */
+export const DEFAULT_TOKENS_FILE = join(FOLDERS.config, 'tokens.json');
 
 /** What a record has at most beside its value and its metadata: names, tags, all escaped, and digits. */
 const RECORD_BYTES = 128 * 1024;

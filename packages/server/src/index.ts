@@ -1,4 +1,13 @@
-export { type Config, type ConfigSources, defaultConfig, OPTIONS, resolveConfig } from './config.js';
+export { parseRules, type Rule as AccessRule } from './access/rules.js';
+export { changeEntries, type Entry as AccessEntry, makeToken, readEntries } from './access/tokens.js';
+export {
+  type Config,
+  type ConfigSources,
+  DEFAULT_TOKENS_FILE,
+  defaultConfig,
+  OPTIONS,
+  resolveConfig,
+} from './config.js';
 export { type Ready, runDaemon } from './daemon.js';
 export { createLogger, type Logger } from './logger.js';
 export { createServer, type RegistryServer, type ServerOptions } from './server.js';

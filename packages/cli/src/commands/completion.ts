@@ -40,6 +40,7 @@ function describe(program: Command): readonly Completed[] {
 
 function wordsOf(command: Command): readonly string[] {
   if (TAKES_ALL.includes(command.name())) return ['all'];
+  if (command.commands.length > 0) return command.commands.map((each) => each.name());
   return command.registeredArguments[0]?.argChoices ?? [];
 }
 

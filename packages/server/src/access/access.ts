@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { ALL, type Request, RegistryError, RequestError, type Scope } from '@reg/protocol';
+import { ALL, RegistryError, type Request, RequestError, type Scope } from '@reg/protocol';
 import type { Caller } from '../caller.js';
 import type { RegistryClock } from '../clock.js';
 import type { Logger } from '../logger.js';

@@ -1,7 +1,18 @@
 /** The file of tokens: who may do what, and by what secret or certificate they are known. */
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { RegistryError } from '@reg/protocol';
 import { parseRules, Rights, type Rule } from './rules.js';
 
@@ -126,7 +137,13 @@ export function isInForce({ identity, revoked }: Known, wall: number): boolean {
 function makeKnown(entry: Entry, text: string): Known {
   const token = 'hash' in entry ? entry : undefined;
   return {
-    identity: { id: entry.id, name: entry.name, rights: new Rights(entry.rules), expires: token?.expires, proof: 'hash' in entry ? entry.hash : entry.certificate },
+    identity: {
+      id: entry.id,
+      name: entry.name,
+      rights: new Rights(entry.rules),
+      expires: token?.expires,
+      proof: 'hash' in entry ? entry.hash : entry.certificate,
+    },
     revoked: token?.revoked,
     hash: token === undefined ? undefined : Buffer.from(token.hash, 'hex'),
     text,
@@ -157,20 +174,28 @@ export function changeEntries(path: string, change: (entries: readonly Entry[]) 
   const draft = `${path}.new`;
   const file = openDraft(draft);
   try {
-    const entries = change(readOrNone(path));
-    writeSync(file, `${JSON.stringify({ version: VERSION, entries }, undefined, 2)}\n`);
-    fsyncSync(file);
-    renameSync(draft, path);
+    replace(path, draft, file, change(readOrNone(path)));
   } catch (error) {
     rmSync(draft, { force: true });
-    throw error instanceof RegistryError ? error : failed(`cannot write ${path}`, error);
+    throw error;
   } finally {
     closeSync(file);
   }
 }
 
+function replace(path: string, draft: string, file: number, entries: readonly Entry[]): void {
+  try {
+    writeSync(file, `${JSON.stringify({ version: VERSION, entries }, undefined, 2)}\n`);
+    fsyncSync(file);
+    renameSync(draft, path);
+  } catch (error) {
+    throw failed(`cannot write ${path}`, error);
+  }
+}
+
 function openDraft(draft: string): number {
   try {
+    mkdirSync(dirname(draft), { recursive: true, mode: 0o700 });
     return openSync(draft, 'wx', 0o600);
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw failed(`cannot write ${draft}`, error);

