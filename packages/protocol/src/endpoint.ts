@@ -4,28 +4,59 @@ import { DEFAULT_PORT } from './limits.js';
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
+  /** Whether the connection is by TLS; absent where it is not. */
+  readonly secure?: true;
 }
 
 /**
- * Reads where a daemon is: `reg://host:port`, `host:port`, `host`, `:port`, with an IPv6 address in
- * brackets. What is left out is 127.0.0.1 and the default port.
- *
- * @throws {RegistryError} `bad_endpoint`
+ * What an address says. The token is kept apart from the endpoint, which is written into errors and logs.
  */
-export function parseEndpoint(text: string): Endpoint {
-  const bare = text.replace(/^reg:\/\//, '').replace(/\/$/, '');
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/?#[\]]*))(?::(\d{1,5}))?$/.exec(bare);
-  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
-  if (!match || bare === '' || port < 1 || port > 65_535) {
-    throw new RegistryError(
-      'bad_endpoint',
-      `${JSON.stringify(text)} is not an address of a registry: it should be like reg://127.0.0.1:${DEFAULT_PORT}`,
-    );
-  }
-  return { host: match[1] || match[2] || '127.0.0.1', port };
+export interface Address {
+  readonly endpoint: Endpoint;
+  /** `undefined` where the address has none. */
+  readonly token: string | undefined;
 }
 
-/** `host:port`, with an IPv6 address in brackets. */
-export function formatEndpoint({ host, port }: Endpoint): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+/** A token is of characters that a URL takes as they are. Only an address with a scheme has one. */
+const ADDRESS = /^(?:(regs?):\/\/(?:([\w.~-]+)@)?)?(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/?#[\]]*))(?::(\d{1,5}))?\/?$/;
+/** What tokens look like, wherever they stand. */
+const TOKEN = /reg_[\w-]+_[\w-]+/g;
+
+/**
+ * Reads where a daemon is: `reg://host:port`, `host:port`, `host`, `:port`, with an IPv6 address in brackets;
+ * `regs://` for TLS, and `reg://TOKEN@host` where there is a token. What is left out is 127.0.0.1 and the default port.
+ *
+ * @throws {RegistryError} `bad_endpoint`; the message holds nothing that may be a token.
+ */
+export function parseAddress(text: string): Address {
+  const match = ADDRESS.exec(text);
+  const [, scheme, token, ipv6, name, digits] = match ?? [];
+  const port = digits === undefined ? DEFAULT_PORT : Number(digits);
+  const isEmpty = text === '' || /^(?:regs?:\/\/)?\/?$/.test(text);
+  // A token without a host would be taken for one, and be looked up, and shown.
+  if (!match || isEmpty || port < 1 || port > 65_535 || redactTokens(name ?? '') !== (name ?? '')) {
+    const shown = JSON.stringify(redactTokens(text));
+    throw new RegistryError(
+      'bad_endpoint',
+      `${shown} is not an address of a registry: it should be like reg://127.0.0.1:${DEFAULT_PORT}`,
+    );
+  }
+  const endpoint = { host: ipv6 || name || '127.0.0.1', port };
+  return { endpoint: scheme === 'regs' ? { ...endpoint, secure: true } : endpoint, token };
+}
+
+/** Where an address leads to, whatever token it carries. @throws {RegistryError} `bad_endpoint` */
+export function parseEndpoint(text: string): Endpoint {
+  return parseAddress(text).endpoint;
+}
+
+/** `host:port`, with an IPv6 address in brackets, and `regs://` before it where that is needed to connect. */
+export function formatEndpoint({ host, port, secure }: Endpoint): string {
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return secure ? `regs://${address}` : address;
+}
+
+/** A text that somebody typed, without what may be a secret: what stands before an `@`, and all that looks like a token. */
+export function redactTokens(text: string): string {
+  return text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(TOKEN, 'reg_***');
 }

@@ -17,6 +17,9 @@ export const ERRORS = {
   meta_too_large: { text: 'the metadata is larger than the daemon takes', retryable: false, exit: 2 },
   too_many_tags: { text: 'the tags are more or longer than the daemon takes', retryable: false, exit: 2 },
 
+  // What the daemon answers to who has not said who they are.
+  unauthenticated: { text: 'the daemon does not know who asks', retryable: false, exit: 3 },
+
   // What the daemon answers to a request that is right, but cannot be served, or not now.
   too_large: { text: 'the reply would be too large', retryable: false, exit: 6 },
   owned: { text: 'the instance belongs to another owner', retryable: true, exit: 6 },
@@ -42,6 +45,7 @@ export const ERRORS = {
   aborted: { text: 'the caller gave up', retryable: false, exit: 130 },
   closed: { text: 'the client is closed', retryable: false, exit: 1 },
   bad_reply: { text: 'the daemon answered what no registry answers', retryable: false, exit: 1 },
+  access_failed: { text: 'the file of tokens or credentials cannot be used', retryable: false, exit: 2 },
   bad_endpoint: { text: 'the address is not one of a registry', retryable: false, exit: 2 },
   invalid_values: { text: 'the values are not what the service is said to have', retryable: false, exit: 2 },
   no_instance: { text: 'the service has no instance that takes requests', retryable: true, exit: 6 },

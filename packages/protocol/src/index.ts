@@ -10,7 +10,7 @@ export {
   openReply,
   RequestError,
 } from './codec.js';
-export { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.js';
+export { type Address, type Endpoint, formatEndpoint, parseAddress, parseEndpoint, redactTokens } from './endpoint.js';
 export { ERRORS, type ErrorCode, isErrorCode, RegistryError, type RegistryErrorOptions } from './errors.js';
 export type {
   ChangeEvent,
