@@ -17,9 +17,6 @@ export const ERRORS = {
   meta_too_large: { text: 'the metadata is larger than the daemon takes', retryable: false, exit: 2 },
   too_many_tags: { text: 'the tags are more or longer than the daemon takes', retryable: false, exit: 2 },
 
-  // What the daemon answers to who has not said who they are.
-  unauthenticated: { text: 'the daemon does not know who asks', retryable: false, exit: 3 },
-
   // What the daemon answers to a request that is right, but cannot be served, or not now.
   too_large: { text: 'the reply would be too large', retryable: false, exit: 6 },
   owned: { text: 'the instance belongs to another owner', retryable: true, exit: 6 },
@@ -51,7 +48,6 @@ export const ERRORS = {
   no_instance: { text: 'the service has no instance that takes requests', retryable: true, exit: 6 },
 
   // What keeps a daemon from starting, or stops it.
-  access_failed: { text: 'the file of tokens or credentials cannot be used', retryable: false, exit: 2 },
   bad_config: { text: 'the configuration is not valid', retryable: false, exit: 2 },
   listen_failed: { text: 'cannot listen on the address', retryable: false, exit: 7 },
   data_locked: { text: 'another daemon uses the data folder', retryable: true, exit: 7 },

@@ -12,4 +12,6 @@ export interface Caller {
   readonly feed: Feed;
   /** Who it has proved to be; `undefined` for nobody yet, or nobody any more. Only `Access` changes it. */
   identity: Identity | undefined;
+  /** What the client's certificate is about, where TLS has verified one. */
+  readonly certificateName: string | undefined;
 }

@@ -10,6 +10,7 @@ import {
   RegistryError,
 } from '@reg/protocol';
 import envPaths from 'env-paths';
+import type { TlsFiles } from './tls.js';
 
 /** Everything that a daemon can be told. */
 export interface Config extends Limits {
@@ -27,6 +28,14 @@ export interface Config extends Limits {
   readonly history: number;
   /** Keeps what can be read of damaged data, and sets the rest aside. */
   readonly repair: boolean;
+  /** Files in PEM; with a certificate and its key the port speaks TLS. */
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+  /** Who signs the certificates of clients, which then have to have one. */
+  readonly tlsCa: string | undefined;
+  /** Seconds that a TLS handshake may take. Too few, and clients that come back all at once are turned away; many,
+   * and whoever says nothing holds a connection for that long. */
+  readonly handshakeTimeout: number;
   readonly logLevel: LogLevel;
   /** The file of tokens; `undefined` where nobody has to authenticate. */
   readonly tokens: string | undefined;
@@ -110,8 +119,12 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
     0,
     10_000_000,
   ),
+  tlsCert: file('--tls-cert <file>', 'REG_TLS_CERT', 'certificate of the port, which speaks TLS then'),
+  tlsKey: file('--tls-key <file>', 'REG_TLS_KEY', 'its private key'),
+  tlsCa: file('--tls-ca <file>', 'REG_TLS_CA', 'who signs the certificates that clients have to have'),
+  handshakeTimeout: seconds('--handshake-timeout <seconds>', 'REG_HANDSHAKE_TIMEOUT', 'what TLS may take to begin', 10),
   logLevel: choice('--log-level <level>', 'REG_LOG_LEVEL', 'least severe entries that are logged', 'info', LOG_LEVELS),
-  tokens: path('--tokens <file>', 'REG_TOKENS', 'the file of tokens; with it callers have to authenticate'),
+  tokens: file('--tokens <file>', 'REG_TOKENS', 'the file of tokens; with it callers have to authenticate'),
   insecure: flag('--insecure', 'REG_INSECURE', 'let other machines connect though nobody has to authenticate'),
 };
 
@@ -156,12 +169,12 @@ LOOPBACK.addAddress('::1', 'ipv6');
  *
  * @throws {RegistryError} `bad_config` where other machines could connect, and would not have to authenticate.
  */
-export function checkExposure({ host, tokens, insecure }: Config): void {
-  if (tokens !== undefined || insecure || isLoopback(host)) return;
+export function checkExposure({ host, tokens, tlsCa, insecure }: Config): void {
+  if (tokens !== undefined || tlsCa !== undefined || insecure || isLoopback(host)) return;
   throw new RegistryError(
     'bad_config',
     `other machines can reach ${host}, and whoever can connect could read and change everything that is registered: ` +
-      'have callers authenticate, with --tokens, or accept that, with --insecure',
+      'have callers authenticate, with --tokens or --tls-ca, or accept that, with --insecure',
   );
 }
 
@@ -169,6 +182,17 @@ export function checkExposure({ host, tokens, insecure }: Config): void {
 function isLoopback(host: string): boolean {
   const family = isIP(host);
   return family === 0 ? host === 'localhost' : LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/**
+ * The files for TLS; `undefined` where the port is without it.
+ *
+ * @throws {RegistryError} `bad_config` where one is missing: half of what it needs must not mean none of it.
+ */
+export function tlsFilesOf({ tlsCert: cert, tlsKey: key, tlsCa: ca }: Config): TlsFiles | undefined {
+  if (cert !== undefined && key !== undefined) return { cert, key, ca };
+  if (cert === undefined && key === undefined && ca === undefined) return undefined;
+  throw new RegistryError('bad_config', 'TLS needs both tlsCert and tlsKey');
 }
 
 type OptionName = keyof Config;
@@ -252,9 +276,9 @@ function text(flag: string, env: string, help: string, initial: string): Option<
   };
 }
 
-/** A file that there is only where it was named. */
-function path(flag: string, env: string, help: string): Option<string | undefined> {
-  return { ...text(flag, env, help, ''), initial: undefined };
+function file(flag: string, env: string, help: string): Option<string | undefined> {
+  const { parse, form } = text(flag, env, help, '');
+  return { flag, env, help, initial: undefined, form, parse };
 }
 
 function count(flag: string, env: string, help: string, initial: number, least: number, most: number): Option<number> {

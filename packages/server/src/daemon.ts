@@ -12,7 +12,7 @@ export interface Ready {
 
 /**
  * Runs a daemon in this process until SIGTERM or SIGINT, or until its data cannot be trusted any more. A second
- * signal stops it at once. SIGHUP has it read again who may do what.
+ * signal stops it at once. SIGHUP has it read again who may do what, and its certificates.
  *
  * @throws {RegistryError} where it cannot start, or has stopped itself.
  */
@@ -31,9 +31,9 @@ export async function runDaemon(config: Config, onReady: (ready: Ready) => void)
     logger.info({ signal }, 'stopping');
     server.close().then(() => stop(), stop);
   };
+  process.on('SIGHUP', () => server.reload());
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  process.on('SIGHUP', () => server.reload());
   onReady({ endpoint, restored: server.registry.size });
   await stopped;
 }

@@ -12,7 +12,7 @@ import {
 import { Access } from './access/access.js';
 import type { Change } from './change.js';
 import { RegistryClock, Turn } from './clock.js';
-import { type Config, checkExposure, defaultConfig, limitsOf } from './config.js';
+import { type Config, checkExposure, defaultConfig, limitsOf, tlsFilesOf } from './config.js';
 import type { Core, Counts } from './core.js';
 import { ExpiryLoop } from './expiry.js';
 import { DiskLog } from './log/disk.js';
@@ -23,6 +23,7 @@ import { Partings } from './partings.js';
 import { redact } from './redact.js';
 import { Registry } from './registry/registry.js';
 import { Session } from './session.js';
+import { type PortOptions, refuseHandshake, type TlsFiles, TlsPort } from './tls.js';
 import { VERSION } from './version.js';
 import { Hub } from './watch/hub.js';
 
@@ -44,6 +45,12 @@ const STANDSTILL_CHECK_MS = 1000;
 const ACCESS_CHECK_MS = 500;
 /** A connection on which nothing came for so long is probed by the system: its peer may have vanished. */
 const KEEP_ALIVE_MS = 60_000;
+const PORT: PortOptions = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_MS,
+};
 /** How long requests are answered before everything else has its turn, in ms; see `Session`. */
 const TURN_MS = 20;
 /**
@@ -74,6 +81,7 @@ export class RegistryServer implements LogHost, Counts {
   readonly #log: Log;
   readonly #onFatal: (error: Error) => void;
   readonly #limits: Limits;
+  readonly #tlsFiles: TlsFiles | undefined;
   readonly #expiry: ExpiryLoop;
   readonly #partings: Partings;
   readonly #hub: Hub;
@@ -85,6 +93,7 @@ export class RegistryServer implements LogHost, Counts {
   #starting: Promise<void> | undefined;
   #listening: Promise<Endpoint> | undefined;
   #tcp: TcpServer | undefined;
+  #tls: TlsPort | undefined;
   #standstillTimer: Timer | undefined;
   #access: Access | undefined;
   #accessTimer: Timer | undefined;
@@ -94,6 +103,7 @@ export class RegistryServer implements LogHost, Counts {
   constructor({ logger = silentLogger(), clock = systemClock, log, onFatal = () => {}, ...given }: ServerOptions) {
     this.config = withDefaults(given);
     this.#limits = limitsOf(this.config);
+    this.#tlsFiles = tlsFilesOf(this.config);
     this.logger = logger;
     this.clock = new RegistryClock(clock);
     this.registry = new Registry(this.config.history);
@@ -158,12 +168,9 @@ export class RegistryServer implements LogHost, Counts {
     checkExposure(this.config);
     await this.start();
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
-    const tcp = createTcpServer(
-      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
-      (socket) => this.handle(socket),
-    );
-    this.#tcp = tcp;
     const { host, port } = this.config;
+    const tcp = await this.#makePort();
+    this.#tcp = tcp;
     try {
       await new Promise<void>((resolve, reject) => {
         tcp.once('error', reject);
@@ -179,9 +186,31 @@ export class RegistryServer implements LogHost, Counts {
     }
     tcp.on('error', (error) => this.logger.error({ err: error }, 'cannot accept a connection'));
     const address = tcp.address();
-    const endpoint = { host, port: typeof address === 'object' && address !== null ? address.port : port };
+    const endpoint: Endpoint = {
+      host,
+      port: typeof address === 'object' && address !== null ? address.port : port,
+      ...(this.#tls && { secure: true }),
+    };
     this.logger.info(endpoint, 'accepting connections');
     return endpoint;
+  }
+
+  /** What accepts connections. The certificates are read now, and again with `reload`. */
+  async #makePort(): Promise<TcpServer> {
+    if (this.#tlsFiles === undefined) {
+      return createTcpServer(PORT, (socket) => {
+        refuseHandshake(socket);
+        this.handle(socket);
+      });
+    }
+    try {
+      const timeout = this.config.handshakeTimeout * 1000;
+      this.#tls = new TlsPort(this.#tlsFiles, timeout, PORT, this.logger, (socket) => this.handle(socket));
+      return this.#tls.server;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   /** How many connections are open. */
@@ -209,10 +238,19 @@ export class RegistryServer implements LogHost, Counts {
     if (this.#closing !== undefined) session.end();
   }
 
-  /** Reads again what can be changed while it runs: who may do what. */
+  /**
+   * Reads again what can be changed while it runs: who may do what, and the certificates, for connections that come from
+   * now on. Where a certificate is bad that is logged, and the old one stays.
+   */
   reload(): void {
     this.#access?.reload();
     for (const session of this.#sessions) session.reconsider();
+    try {
+      this.#tls?.reload();
+      this.logger.info('reloaded');
+    } catch (error) {
+      this.logger.error({ err: error }, 'the certificates could not be reloaded: the old ones stay');
+    }
   }
 
   /** Takes no more requests, answers those that were read, and lets go of everything. Takes less than a second. */
@@ -263,6 +301,7 @@ export class RegistryServer implements LogHost, Counts {
     for (const session of this.#sessions) session.end();
     await this.#sessionsClosed();
     for (const session of this.#sessions) session.destroy();
+    this.#tls?.destroy();
     await stopped;
     if (this.#core !== undefined) {
       this.#partings.stop();

@@ -7,6 +7,7 @@ import { dispatch } from './dispatch.js';
 import type { Logger } from './logger.js';
 import { errorReply, Outbox } from './outbox.js';
 import { Holder } from './registry/holder.js';
+import { certificateNameOf } from './tls.js';
 import { Feed } from './watch/feed.js';
 
 /** How long a line may stay unfinished, and a peer may read nothing of what waits for it, in ms. */
@@ -60,6 +61,7 @@ export class Session {
       holder: new Holder(peer, core.clock.wall()),
       feed: new Feed(core.hub, this.#outbox, peer),
       identity: undefined,
+      certificateName: certificateNameOf(stream),
     };
     stream.on('data', (chunk: Buffer) => {
       if (this.#isEnding) return;
