@@ -92,7 +92,7 @@ export interface ClientEvents {
  * Makes a client of a registry. It connects when it is first needed. Told what `services` have, it checks that, and its
  * methods have the types of their values.
  *
- * @param endpoints such as `reg://127.0.0.1:6734`, or several in the order of preference
+ * @param endpoints such as `reg://127.0.0.1:6734`, or `regs://TOKEN@host`, or several in the order of preference
  * @throws {RegistryError} `bad_endpoint` or `bad_config`
  */
 export function connect<const S extends Services>(
@@ -101,7 +101,8 @@ export function connect<const S extends Services>(
 ): TypedClient<S>;
 export function connect(endpoints: Endpoints, options?: ClientOptions): Client;
 export function connect(endpoints: Endpoints, options: ClientOptions = {}): object {
-  return new Client(resolveEndpoints(endpoints), resolveOptions(options));
+  const destination = resolveEndpoints(endpoints);
+  return new Client(destination.endpoints, resolveOptions(options, destination));
 }
 
 export class Client extends EventEmitter<ClientEvents> {

@@ -4,8 +4,15 @@
  * heartbeat speaks of. Whatever is not held is a registration's own affair; see `Renewals`.
  */
 
-import { type EndedInstance, type EndReason, EVERY_INSTANCE, type HeartbeatReply, type Timer } from '@reg/protocol';
-import { ClosedError, type ConnectionError } from './errors.js';
+import {
+  type EndedInstance,
+  type EndReason,
+  EVERY_INSTANCE,
+  type HeartbeatReply,
+  type RegistryError,
+  type Timer,
+} from '@reg/protocol';
+import { ClosedError } from './errors.js';
 import { type Block, LoopWatch } from './lag.js';
 import type { Link, LinkUser } from './link.js';
 import type { Call } from './requests.js';
@@ -22,7 +29,7 @@ export interface Member {
   readonly ttl: number;
   connected(): void;
   disconnected(): void;
-  gaveUp(makeError: () => ConnectionError): void;
+  gaveUp(makeError: () => RegistryError): void;
   /** A heartbeat that was sent at this moment, by the monotonic clock, has renewed it. */
   renewed(sentAt: number): void;
   /** Registers it again. */
@@ -134,7 +141,7 @@ export class Heartbeats implements LinkUser {
     for (const member of this.#members) member.disconnected();
   }
 
-  gaveUp(makeError: () => ConnectionError): void {
+  gaveUp(makeError: () => RegistryError): void {
     for (const member of this.#members) member.gaveUp(makeError);
   }
 

@@ -39,7 +39,7 @@ export type { Instance } from './discovery/instance.js';
 export type { Difference } from './discovery/view.js';
 export type { DrainOptions, DrainResult } from './drain.js';
 export { AbortError, ClosedError, ConnectionError, QueueFullError, ReplyError, TimeoutError } from './errors.js';
-export type { ClientOptions, Endpoints } from './options.js';
+export type { ClientOptions, Endpoints, TlsOptions, Token } from './options.js';
 export { type KnownInstance, Presence, type Transition } from './presence.js';
 export type {
   LostEvent,

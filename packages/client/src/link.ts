@@ -8,7 +8,7 @@
  * Where there are several endpoints, each that fails, or whose connection ends, hands over to the one after it.
  */
 
-import type { CommandType, Endpoint, Event, Timer } from '@reg/protocol';
+import type { CommandType, Endpoint, Event, RegistryError, Timer } from '@reg/protocol';
 import { Connection, type ConnectionHandler } from './connection.js';
 import {
   type AbortError,
@@ -40,7 +40,7 @@ export interface LinkUser {
   /** An attempt to connect failed, and another will be made. */
   unreachable?(): void;
   /** There is no connection, and none will be tried until somebody asks for one. */
-  gaveUp(makeError: () => ConnectionError): void;
+  gaveUp(makeError: () => RegistryError): void;
   /** What the daemon says of its own accord, in order with the replies of this connection. */
   event?(event: Event): void;
 }
@@ -248,10 +248,12 @@ export class Link {
         if ('connection' in this.#state) this.#closed(error);
       },
     };
-    const { dial, clock, connectTimeout } = this.settings;
+    const { dial, clock, connectTimeout, token } = this.settings;
     let connection: Connection;
     try {
-      connection = new Connection(dial(this.#endpoint), handler, clock, connectTimeout);
+      // Asked at each connection: who renews tokens has another one by now.
+      const secret = token();
+      connection = new Connection(dial(this.#endpoint), handler, clock, connectTimeout, secret);
     } catch (error) {
       this.#closed(error instanceof Error ? error : new Error(String(error)));
       return;
@@ -276,26 +278,32 @@ export class Link {
     this.#at += 1;
     this.#lastError = error;
     if (wasOpen) this.#tell((user) => user.disconnected());
-    if (error instanceof ReplyError) this.#requests.failOldest(error);
+    const refusal = isRefusal(error) ? error : undefined;
+    if (refusal) this.#requests.failAll(() => refusal.copy());
+    else if (error instanceof ReplyError) this.#requests.failOldest(error);
     this.#requests.disconnected(() => ConnectionError.lost(endpoint, error));
     this.#state = IDLE;
-    const delay = this.#waitToDial(wasOpen);
+    const delay = this.#waitToDial(wasOpen, refusal !== undefined);
     if (delay === undefined && !this.#reconnect) {
-      this.#giveUp(() =>
-        wasOpen ? ConnectionError.lost(endpoint, error) : ConnectionError.failed(this.#endpoints, error),
-      );
+      this.#giveUp(() => {
+        if (refusal) return refusal.copy();
+        return wasOpen ? ConnectionError.lost(endpoint, error) : ConnectionError.failed(this.#endpoints, error);
+      });
     }
     if (!wasOpen && delay !== undefined) this.#tell((user) => user.unreachable?.());
     if (wasOpen) this.#owner.closed(error);
     else if (delay !== undefined) this.#owner.retrying(error, delay, endpoint);
   }
 
-  /** Sees to the next connection, if there is to be one; in how many ms. */
-  #waitToDial(wasOpen: boolean): number | undefined {
+  /**
+   * Sees to the next connection, if there is to be one; in how many ms. After a refusal it waits though nobody wants one
+   * now: who asks again at once is not to be refused as fast as the network goes.
+   */
+  #waitToDial(wasOpen: boolean, isRefused: boolean): number | undefined {
     const { clock, random } = this.settings;
     const reconnect = this.#reconnect;
     const { length } = this.#endpoints;
-    if (!this.#wanted()) return undefined;
+    if (!this.#wanted() && !(isRefused && reconnect)) return undefined;
     // A connection that breaks while the last is asked is made anew, once: who hangs up at once would again.
     const isRenewed = this.#isLast && wasOpen && this.#failures === 0;
     // Without `reconnect` one look at each endpoint is all.
@@ -314,7 +322,7 @@ export class Link {
     return this.#isLast ? false : this.settings.reconnect;
   }
 
-  #giveUp(makeError: () => ConnectionError): void {
+  #giveUp(makeError: () => RegistryError): void {
     this.#failures = 0;
     this.#requests.failWaiting(makeError);
     this.#tell((user) => user.gaveUp(makeError));
@@ -340,4 +348,9 @@ export class Link {
   #wanted(): boolean {
     return this.#requests.waiting > 0 || this.#users.size > 0;
   }
+}
+
+/** Whether the daemon has said that it does not take the token: nothing else that it answers ends a connection. */
+function isRefusal(error: Error): error is ReplyError {
+  return error instanceof ReplyError && error.daemonCode !== undefined;
 }

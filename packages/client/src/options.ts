@@ -1,10 +1,27 @@
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Clock, type Endpoint, parseEndpoint, RegistryError, systemClock } from '@reg/protocol';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type Clock, type Endpoint, parseAddress, RegistryError, systemClock } from '@reg/protocol';
 import type { Services } from './contracts.js';
 import { type Backoff, DEFAULT_BACKOFF, MAX_DELAY } from './schedule.js';
 
+/**
+ * What TLS goes by, as `tls.connect` of Node takes it. Without `ca` the daemon's certificate has to be of an authority
+ * that Node knows; there is no way to take any. `cert` and `key` are for daemons that want certificates of clients.
+ */
+export type TlsOptions = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'servername'>;
+
+/** A token, or what gives the one that is good now: it is asked at each connection. `undefined` where there is none. */
+export type Token = string | (() => string | undefined);
+
 export interface ClientOptions {
+  /**
+   * Who the client is to a registry that wants to know, in place of what the endpoints say. Where it is refused,
+   * everything that waits fails for that reason, and what the client keeps is tried again with the next connection.
+   */
+  readonly token?: Token;
+  /** For `regs://` endpoints. */
+  readonly tls?: TlsOptions;
   /**
    * How long a request waits for its reply, in ms; 5000. It includes the wait for a connection. Too short, and
    * a daemon that pauses loses its connections; too long, and a dead connection is noticed late.
@@ -36,19 +53,30 @@ export interface ClientOptions {
 
 /** The options with nothing left out. */
 export interface Settings extends Required<ClientOptions> {
+  readonly token: () => string | undefined;
   readonly reconnect: Backoff | false;
 }
 
 /** Where a daemon is, or several in the order of preference; a text may name several, with commas between them. */
 export type Endpoints = string | Endpoint | readonly (string | Endpoint)[];
 
+/** Where endpoints lead to, and the token that one of them carried, for all: they are of one registry. */
+export interface Destination {
+  readonly endpoints: readonly Endpoint[];
+  readonly token: string | undefined;
+}
+
 /** @throws {RegistryError} `bad_endpoint` */
-export function resolveEndpoints(given: Endpoints): readonly Endpoint[] {
-  const endpoints = listEndpoints(given).map((endpoint) =>
-    typeof endpoint === 'string' ? parseEndpoint(endpoint.trim()) : checkEndpoint(endpoint),
+export function resolveEndpoints(given: Endpoints): Destination {
+  const addresses = listEndpoints(given).map((endpoint) =>
+    typeof endpoint === 'string'
+      ? parseAddress(endpoint.trim())
+      : { endpoint: checkEndpoint(endpoint), token: undefined },
   );
-  if (endpoints.length === 0) throw new RegistryError('bad_endpoint', 'there has to be at least one endpoint');
-  return endpoints;
+  if (addresses.length === 0) throw new RegistryError('bad_endpoint', 'there has to be at least one endpoint');
+  const [token, another] = new Set(addresses.flatMap((address) => address.token ?? []));
+  if (another !== undefined) throw new RegistryError('bad_endpoint', 'the endpoints carry different tokens');
+  return { endpoints: addresses.map(({ endpoint }) => endpoint), token };
 }
 
 function listEndpoints(given: Endpoints): (string | Endpoint)[] {
@@ -63,8 +91,11 @@ function checkEndpoint(endpoint: Endpoint): Endpoint {
 }
 
 /** @throws {RegistryError} `bad_config` */
-export function resolveOptions(options: ClientOptions): Settings {
-  const { reconnect = {} } = options;
+export function resolveOptions(options: ClientOptions, { endpoints, token }: Destination): Settings {
+  const { reconnect = {}, tls = {} } = options;
+  if (options.tls && endpoints.some(({ secure }) => !secure)) {
+    throw new RegistryError('bad_config', '"tls" is for endpoints that begin with regs://');
+  }
   const settings: Settings = {
     requestTimeout: checkDelay(options.requestTimeout ?? 5000, 'requestTimeout'),
     connectTimeout: checkDelay(options.connectTimeout ?? 3000, 'connectTimeout'),
@@ -73,7 +104,9 @@ export function resolveOptions(options: ClientOptions): Settings {
     reconnect: reconnect && checkBackoff({ ...DEFAULT_BACKOFF, ...reconnect }),
     services: options.services ?? {},
     clock: options.clock ?? systemClock,
-    dial: options.dial ?? dialTcp,
+    token: checkToken(options.token ?? token),
+    tls,
+    dial: options.dial ?? ((endpoint) => dialSocket(endpoint, tls)),
     random: options.random ?? Math.random,
   };
   if (!Number.isSafeInteger(settings.maxQueue) || settings.maxQueue < 1) {
@@ -100,6 +133,20 @@ function checkBackoff(backoff: Backoff): Backoff {
 /** The kernel's keep-alive finds peers that vanished while nobody asked them anything. */
 const KEEP_ALIVE_MS = 15_000;
 
-function dialTcp({ host, port }: Endpoint): Duplex {
-  return connectSocket({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+function dialSocket({ host, port, secure }: Endpoint, tls: TlsOptions): Socket {
+  const socket = secure
+    ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), minVersion: 'TLSv1.2', ...tls })
+    : connectSocket({ host, port });
+  return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
+}
+
+/** What is no text is found here where it can be, and otherwise when it is asked for; neither is shown. */
+function checkToken(token: Token | undefined): () => string | undefined {
+  const check = (given: unknown): string | undefined => {
+    if (given === undefined || (typeof given === 'string' && given !== '')) return given;
+    throw new RegistryError('bad_config', '"token" must be a text, or a function that gives one');
+  };
+  if (typeof token === 'function') return () => check(token());
+  const text = check(token);
+  return () => text;
 }

@@ -7,7 +7,7 @@
 
 import { type EndReason, lingerToMs, type RegisterReply, RegistryError, type Timer, timeoutToMs } from '@reg/protocol';
 import { type Basis, type Claim, type Content, type Identity, rebase, registerLine } from './content.js';
-import { ClosedError, type ConnectionError, ReplyError, type Trace } from './errors.js';
+import { ClosedError, ReplyError, type Trace } from './errors.js';
 import type { Heartbeats, Member } from './heartbeats.js';
 import type { Link } from './link.js';
 import type { Call } from './requests.js';
@@ -197,7 +197,7 @@ export class Renewals implements Member {
   }
 
   /** The link will not try again by itself. */
-  gaveUp(makeError: () => ConnectionError): void {
+  gaveUp(makeError: () => RegistryError): void {
     this.#failWaits(makeError, this.#versions);
   }
 

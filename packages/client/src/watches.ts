@@ -1,6 +1,6 @@
-import type { Event, RequestOf, Timer, WatchReply } from '@reg/protocol';
+import type { Event, RegistryError, RequestOf, Timer, WatchReply } from '@reg/protocol';
 import type { Contracts } from './contracts.js';
-import { ClosedError, type ConnectionError, detached, ReplyError } from './errors.js';
+import { ClosedError, detached, ReplyError } from './errors.js';
 import type { Link, LinkUser } from './link.js';
 import type { Call } from './requests.js';
 import { afterReading } from './wait.js';
@@ -108,7 +108,7 @@ export class Watches implements LinkUser {
     this.#tell((watcher) => watcher.failed(this.link.overdueError(0), true));
   }
 
-  gaveUp(makeError: () => ConnectionError): void {
+  gaveUp(makeError: () => RegistryError): void {
     this.#tell((watcher) => watcher.failed(makeError(), false));
   }
 

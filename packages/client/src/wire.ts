@@ -60,6 +60,16 @@ export function encodeLine(type: CommandType, message: object): string {
   }
 }
 
+/** The line that says who the client is. It holds a secret, and is nobody's to show. */
+export function authLine(token: string): string {
+  return `${JSON.stringify({ type: 'auth', token })}\r\n`;
+}
+
+/** Whether a good reply is one to `authLine`. */
+export function isAuthReply(fields: object): boolean {
+  return hasText(fields, 'caller');
+}
+
 /** One line of the daemon's: the answer to a request, or what it says of its own accord. */
 export type Message = { readonly reply: Reply } | { readonly event: Event };
 
