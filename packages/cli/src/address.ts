@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net';
-import { type Endpoint, formatEndpoint, parseEndpoint, RegistryError } from '@reg/protocol';
+import { type Endpoint, formatEndpoint, parseAddress, parseEndpoint, RegistryError } from '@reg/protocol';
 import type { Host } from './host.js';
 
 /** Where a registry is sought unless somebody says otherwise. */
@@ -9,7 +9,9 @@ export const DEFAULT_ENDPOINT: Endpoint = parseEndpoint('127.0.0.1');
 export interface Address {
   /** At least one; the first that answers is taken. */
   readonly endpoints: readonly Endpoint[];
-  readonly origin: '--addr' | 'REG_ADDR' | undefined;
+  readonly origin: '--addr' | 'REG_ADDR' | 'regctl login' | undefined;
+  /** What the address carried; it is never shown. */
+  readonly token?: string;
 }
 
 /**
@@ -18,9 +20,9 @@ export interface Address {
  * @throws {RegistryError} `bad_endpoint`, naming where it was said.
  */
 export function resolveAddress(addr: string | undefined, env: Host['env']): Address {
-  if (addr !== undefined) return { endpoints: readEndpoints('--addr', addr), origin: '--addr' };
+  if (addr !== undefined) return readAddress('--addr', addr);
   const fromEnv = env['REG_ADDR'];
-  if (fromEnv) return { endpoints: readEndpoints('REG_ADDR', fromEnv), origin: 'REG_ADDR' };
+  if (fromEnv) return readAddress('REG_ADDR', fromEnv);
   return { endpoints: [DEFAULT_ENDPOINT], origin: undefined };
 }
 
@@ -33,9 +35,12 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
-function readEndpoints(origin: string, text: string): readonly Endpoint[] {
+function readAddress(origin: '--addr' | 'REG_ADDR', text: string): Address {
   try {
-    return text.split(',').map((each) => parseEndpoint(each.trim()));
+    const addresses = text.split(',').map((each) => parseAddress(each.trim()));
+    const [token, another] = new Set(addresses.flatMap((address) => address.token ?? []));
+    if (another !== undefined) throw new RegistryError('bad_endpoint', 'the addresses carry different tokens');
+    return { endpoints: addresses.map(({ endpoint }) => endpoint), origin, ...(token !== undefined && { token }) };
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
     throw new RegistryError(error.code, `${origin}: ${error.message}`, { cause: error });

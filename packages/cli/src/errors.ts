@@ -1,6 +1,6 @@
 /** What goes wrong, as it is told: which exit code, which words, and what to do next. */
 
-import { DEFAULT_PORT, type Endpoint, ERRORS, type ErrorCode, RegistryError } from '@reg/protocol';
+import { DEFAULT_PORT, type Endpoint, ERRORS, type ErrorCode, RegistryError, redactTokens } from '@reg/protocol';
 import { CommanderError } from 'commander';
 import { type Address, formatAddress, isLoopback } from './address.js';
 
@@ -53,7 +53,13 @@ export interface Failure {
 /** Of an error that the registry gives and this version does not know. */
 const REFUSED = 6;
 
+/** Whatever went wrong, no token is shown: one may have been typed where something else belongs. */
 export function explain(error: unknown): Failure {
+  const failure = describe(error);
+  return { ...failure, message: redactTokens(failure.message) };
+}
+
+function describe(error: unknown): Failure {
   if (error instanceof RegistryError) {
     const unknown = unknownCodeOf(error);
     if (unknown !== undefined) return { code: unknown, message: error.message, exit: REFUSED };
@@ -84,7 +90,7 @@ const ADVICE: { readonly [C in ErrorCode]?: (error: RegistryError, address: Addr
   connect_failed: ({ cause }, address) => {
     const { endpoints, origin } = address;
     const told = `no registry answers at ${formatAddress(address)}${reasonOf(cause)}.`;
-    const here = endpoints.find(({ host }) => isLoopback(host));
+    const here = endpoints.find(({ host, secure }) => isLoopback(host) && !secure);
     if (!here) return `${told}\nIs the address right? It is that of ${origin}.`;
     const elsewhere = origin === undefined ? 'say where it is, with --addr or REG_ADDR' : `check ${origin}`;
     return `${told} Start one with: ${serveCommand(here)}\nOr ${elsewhere}.`;
@@ -94,6 +100,8 @@ const ADVICE: { readonly [C in ErrorCode]?: (error: RegistryError, address: Addr
     `${formatAddress(address)} does not answer: ${message}.\nTo wait longer, give --timeout.`,
   bad_reply: ({ message }, address) => `${formatAddress(address)} does not talk as a registry does: ${message}`,
   owned: ({ message }) => `${message}.\nregctl explain shows whose it is, and --takeover takes it over.`,
+  unauthenticated: ({ message }, address) =>
+    `${formatAddress(address)} wants to know who asks: ${message}.\nGive a token with regctl login, REG_TOKEN or --token.`,
   aborted: () => 'interrupted',
 };
 

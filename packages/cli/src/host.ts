@@ -1,3 +1,5 @@
+import { text } from 'node:stream/consumers';
+
 /** What is written to; `process.stdout` is one. */
 export interface Terminal {
   readonly isTTY?: boolean;
@@ -16,6 +18,8 @@ export interface Host {
   readonly stderr: Terminal;
   /** Whether a terminal sends Ctrl-C to this process and, at the same time, to those that it starts. */
   readonly foreground: boolean;
+  /** All of standard input. */
+  readInput(): Promise<string>;
   /**
    * A signal that Ctrl-C aborts, and that nobody reads the results any more. Until somebody asks for it, Ctrl-C ends
    * the process as it always does.
@@ -42,7 +46,8 @@ export function processHost(unwritable: (error: Error) => void): Host {
   stderr.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') unwritable(error);
   });
-  return { env, stdout, stderr, foreground: process.stdin.isTTY === true, ...processSignals(controller) };
+  const readInput = (): Promise<string> => text(process.stdin);
+  return { env, stdout, stderr, foreground: process.stdin.isTTY === true, readInput, ...processSignals(controller) };
 }
 
 function processSignals(controller: AbortController): Pick<Host, 'interruption' | 'takeSignals'> {

@@ -11,6 +11,7 @@ import { EXIT_CODES } from './errors.js';
 import type { Host } from './host.js';
 import { columnsOf, type Output } from './output.js';
 import { SHELLS } from './shells.js';
+import { addContext, addInit, addLogin, addLogout } from './syntax/access.js';
 import { addServe, addStatus, loadServeOptions } from './syntax/daemon.js';
 import { addExplain, addQuery, addWait, addWatch } from './syntax/finding.js';
 import { addDestroy, addRegister, addRun } from './syntax/registering.js';
@@ -33,9 +34,10 @@ export async function makeProgram(
     host,
     output,
     exit,
-    makeContext: async (patience = DEFAULT_PATIENCE) => {
+    makeContext: async (patience = DEFAULT_PATIENCE, flags = {}) => {
       const { makeContext } = await import('./context.js');
-      return makeContext({ timeout: patience, ...program.opts<Partial<ConnectionFlags>>() }, host, output);
+      const given = program.opts<Partial<ConnectionFlags>>();
+      return makeContext({ timeout: patience, ...given, ...flags }, host, output);
     },
   };
   addRegister(program, surroundings);
@@ -48,6 +50,10 @@ export async function makeProgram(
   addServe(program, surroundings, NEED_SERVER.some((name) => args.includes(name)) ? await loadServeOptions() : []);
   addStatus(program, surroundings);
   addToken(program, surroundings);
+  addInit(program, surroundings);
+  addLogin(program, surroundings);
+  addLogout(program, surroundings);
+  addContext(program, surroundings);
   addCompletion(program, surroundings);
   addHelp(program);
   pointToHelp(program, 'regctl');
@@ -71,9 +77,12 @@ Examples:
   regctl wait redis -- node server.js                       run a command once there is one
   regctl explain web/web-1                                  why is it as it is?
   regctl destroy redis
+  regctl init /etc/reg                                      set up a registry with TLS
+  regctl login regs://registry.example.org                  ... and get to it
 
 Environment:
   REG_ADDR               where the registry is, unless --addr says it
+  REG_TOKEN              who you are to it, unless --token says it
   NO_COLOR, FORCE_COLOR  no colour, and colour also where there is no terminal
 
 Exit codes:
@@ -96,6 +105,10 @@ function makeRoot(version: string, { stdout }: Host, output: Output): Command {
       `where the registry is; several with commas between them (env REG_ADDR, default ${formatEndpoint(DEFAULT_ENDPOINT)})`,
     )
     .option('--timeout <time>', `how long to wait for it, in seconds or as 500ms or 2m (default ${DEFAULT_PATIENCE})`)
+    .option('--token <token>', 'who you are to it (env REG_TOKEN); others can see it here, so rather use regctl login')
+    .option('--tls-ca <file>', 'who signs its certificate, where its address is regs://')
+    .option('--tls-cert <file>', 'your own certificate, where it wants one')
+    .option('--tls-key <file>', 'its private key')
     .option('--json', 'write JSON, failures as {"error":{"code","message"}} to standard error')
     .option('--no-color', 'write without colour')
     .addHelpText('after', ROOT_HELP)

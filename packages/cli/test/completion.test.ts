@@ -73,6 +73,10 @@ describe('completion in bash', () => {
       'serve',
       'status',
       'token',
+      'init',
+      'login',
+      'logout',
+      'context',
       'completion',
     ];
     expect(complete('regctl ').words).toEqual([...commands, 'help']);
@@ -84,7 +88,7 @@ describe('completion in bash', () => {
   it('offers the flags of the command, and the global ones', () => {
     expect(complete('regctl register web a:1 --k').words).toEqual(['--keep']);
     expect(complete('regctl query --').words).toEqual(expect.arrayContaining(['--detail', '--instance', '--json']));
-    expect(complete('regctl wait web --t').words).toEqual(['--timeout']);
+    expect(complete('regctl wait web --ti').words).toEqual(['--timeout']);
     expect(complete('regctl run web a:1 --check').words).toEqual(['--check', '--check-interval']);
     expect(complete('regctl serve --data').words).toEqual(['--data-dir']);
     expect(complete('regctl serve --add').words).toEqual([]);

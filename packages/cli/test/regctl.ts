@@ -53,6 +53,7 @@ export function makeHost(host: Partial<Host> = {}): Host {
     stdout: screen(),
     stderr: screen(),
     foreground: false,
+    readInput: async () => '',
     interruption: () => new AbortController().signal,
     takeSignals: () => {},
     ...host,
@@ -61,6 +62,8 @@ export function makeHost(host: Partial<Host> = {}): Host {
 
 export interface Surroundings {
   readonly env?: Host['env'];
+  /** What is on standard input. */
+  readonly input?: string;
   readonly stdout?: Screen;
   readonly stderr?: Screen;
   /** What Ctrl-C aborts. */
@@ -75,8 +78,10 @@ export interface Finished {
 
 /** Runs one command line to its end. */
 export async function regctl(args: readonly string[], surroundings: Surroundings = {}): Promise<Finished> {
-  const { env = {}, stdout = screen(), stderr = screen(), signal = new AbortController().signal } = surroundings;
-  const code = await run(args, VERSION, makeHost({ env, stdout, stderr, interruption: () => signal }));
+  const { env = {}, input = '', stdout = screen(), stderr = screen() } = surroundings;
+  const { signal = new AbortController().signal } = surroundings;
+  const readInput = async () => input;
+  const code = await run(args, VERSION, makeHost({ env, stdout, stderr, readInput, interruption: () => signal }));
   return { code, out: stdout.text, err: stderr.text };
 }
 

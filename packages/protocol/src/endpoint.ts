@@ -35,7 +35,8 @@ export function parseAddress(text: string): Address {
   const isEmpty = text === '' || /^(?:regs?:\/\/)?\/?$/.test(text);
   // A token without a host would be taken for one, and be looked up, and shown.
   if (!match || isEmpty || port < 1 || port > 65_535 || redactTokens(name ?? '') !== (name ?? '')) {
-    const shown = JSON.stringify(redactTokens(text));
+    // What stands before an `@` is a token, or a password of somebody who is used to URLs.
+    const shown = JSON.stringify(redactTokens(text.replace(/^(\w*:\/\/)?.*@/s, '$1***@')));
     throw new RegistryError(
       'bad_endpoint',
       `${shown} is not an address of a registry: it should be like reg://127.0.0.1:${DEFAULT_PORT}`,
@@ -56,7 +57,7 @@ export function formatEndpoint({ host, port, secure }: Endpoint): string {
   return secure ? `regs://${address}` : address;
 }
 
-/** A text that somebody typed, without what may be a secret: what stands before an `@`, and all that looks like a token. */
+/** A text that somebody may have typed, without what looks like a token. */
 export function redactTokens(text: string): string {
-  return text.replace(/^(\w*:\/\/)?.*@/s, '$1***@').replace(TOKEN, 'reg_***');
+  return text.replace(TOKEN, 'reg_***');
 }

@@ -65,7 +65,8 @@ function readyText({ storage, dataDir }: Config, { endpoint, restored }: Ready, 
 const WILDCARDS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 /** What another regctl has to be told to find this daemon; nothing where it looks there anyway. */
-function addrFlag({ host, port }: Endpoint): string {
-  const address = formatEndpoint({ host: WILDCARDS[host] ?? host, port });
+function addrFlag(endpoint: Endpoint): string {
+  const { host } = endpoint;
+  const address = formatEndpoint({ ...endpoint, host: WILDCARDS[host] ?? host });
   return address === formatEndpoint(DEFAULT_ENDPOINT) ? '' : ` --addr ${address}`;
 }

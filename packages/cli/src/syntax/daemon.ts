@@ -1,6 +1,7 @@
 /** The commands that are about a registry as such. */
 
 import { type Command, Option } from 'commander';
+import type { ConnectionFlags } from '../context.js';
 import { CONNECTION_FLAGS, type Surroundings } from './syntax.js';
 
 /** A row of the daemon's table of options, as far as a flag of `serve` is made of it. */
@@ -50,14 +51,20 @@ Examples:
   regctl serve --config reg.json`,
     )
     .action(async ({ memory, config, printConfig, ...flags }: ServeFlags) => {
-      if (CONNECTION_FLAGS.some((name) => program.getOptionValueSource(name) === 'cli')) {
-        command.error('error: --addr and --timeout are not for serve, which listens where --host and --port say');
+      if (NOT_FOR_SERVE.some((name) => program.getOptionValueSource(name) === 'cli')) {
+        command.error(
+          'error: --addr, --timeout and --token are not for serve, which listens where --host and --port say',
+        );
       }
       const { serve } = await import('../commands/serve.js');
-      const options = memory ? { ...flags, storage: 'memory' } : flags;
+      // The program has flags of the same names, and takes them wherever they stand.
+      const { tlsCert, tlsKey, tlsCa } = program.opts<Partial<ConnectionFlags>>();
+      const options = { ...flags, tlsCert, tlsKey, tlsCa, ...(memory && { storage: 'memory' }) };
       await serve({ flags: options, config, printConfig: printConfig === true }, { env: host.env, output });
     });
 }
+
+const NOT_FOR_SERVE = ['addr', 'timeout', 'token'];
 
 function isConnectionFlag(option: Option): boolean {
   return CONNECTION_FLAGS.includes(option.attributeName());

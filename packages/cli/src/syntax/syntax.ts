@@ -1,7 +1,8 @@
 /** What the tables of commands have in common. */
 
 import { Option } from 'commander';
-import type { Context } from '../context.js';
+import type { ConnectionFlags, Context } from '../context.js';
+import type { Login } from '../credentials.js';
 import type { Host } from '../host.js';
 import type { Output } from '../output.js';
 
@@ -9,8 +10,14 @@ import type { Output } from '../output.js';
 export interface Surroundings {
   readonly host: Host;
   readonly output: Output;
-  /** @param patience what `--timeout` is where nobody gives it. */
-  readonly makeContext: (patience?: string) => Promise<Context>;
+  /**
+   * @param patience what `--timeout` is where nobody gives it.
+   * @param flags come before those of the command line.
+   */
+  readonly makeContext: (
+    patience?: string,
+    flags?: Partial<ConnectionFlags>,
+  ) => Promise<Context & { readonly login: Login }>;
   /** Ends the run with another code than 0, and without a failure. */
   readonly exit: (code: number) => void;
 }
@@ -25,5 +32,5 @@ export function choice(flags: string, description: string, words: readonly strin
   return new Option(flags, `${description}: ${words.join(', ')}`).choices(words);
 }
 
-/** Flags that say where the registry is. */
-export const CONNECTION_FLAGS: readonly string[] = ['addr', 'timeout'];
+/** Flags that say where the registry is, and how to get in. */
+export const CONNECTION_FLAGS: readonly string[] = ['addr', 'timeout', 'token', 'tlsCa', 'tlsCert', 'tlsKey'];
