@@ -17,7 +17,10 @@ export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
     testTimeout: 20_000,
-    // Where clients keep what they last knew: not among the files of who runs the tests.
-    env: { XDG_CACHE_HOME: new URL('./node_modules/.cache/reg-tests', import.meta.url).pathname },
+    // Where clients keep what they last knew, and regctl what it logs in with: not among the files of who runs the tests.
+    env: {
+      XDG_CACHE_HOME: new URL('./node_modules/.cache/reg-tests', import.meta.url).pathname,
+      REG_CREDENTIALS: new URL('./node_modules/.cache/reg-tests/credentials.json', import.meta.url).pathname,
+    },
   },
 });

@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { REGCTL, regctl, run, startDaemon, temporaryFolder, Wire } from './processes.js';
@@ -150,4 +151,35 @@ test('--print-config shows what flags, environment and file come to', async () =
   });
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ port: 3333, grace: 6, history: 7, dataDir: '/nowhere' });
+});
+
+test('SIGHUP has new connections see new certificates, and lets the open ones be; a bad one changes nothing', async () => {
+  using folder = temporaryFolder();
+  const [old, fresh] = [join(folder.path, 'old'), join(folder.path, 'fresh')];
+  for (const made of [old, fresh]) expect(await regctl(['init', made])).toMatchObject({ code: 0 });
+  await using daemon = await startDaemon(['--config', join(old, 'reg.json'), '--memory']);
+  expect(daemon.address).toMatch(/^regs:/);
+  const env = { REG_ADDR: daemon.address };
+  const trusting = (made: string) => ['--tls-ca', join(made, 'ca.pem')];
+  const keeper = spawn(
+    process.execPath,
+    [REGCTL, 'register', 'kept', 'v', '--ttl', '60', '--linger', '0', '--keep', ...trusting(old)],
+    { env: { ...process.env, ...env }, stdio: 'ignore' },
+  );
+  const isKept = (made: string) => regctl(['wait', 'kept', '--timeout', '10', ...trusting(made)], env);
+  try {
+    expect(await isKept(old)).toMatchObject({ code: 0 });
+    for (const file of ['server.pem', 'server-key.pem']) copyFileSync(join(fresh, file), join(old, file));
+    daemon.child.kill('SIGHUP');
+    await expect.poll(() => isKept(fresh), { timeout: 15_000 }).toMatchObject({ code: 0 });
+    expect((await regctl(['query', 'kept', ...trusting(old)], env)).code).toBe(4);
+    // With a linger of 0 it would be gone, had its connection been dropped.
+    const { stdout } = await regctl(['query', 'kept', '--json', ...trusting(fresh)], env);
+    expect(JSON.parse(stdout).services).toHaveLength(1);
+    writeFileSync(join(old, 'server.pem'), 'nonsense');
+    daemon.child.kill('SIGHUP');
+    expect(await regctl(['query', 'kept', ...trusting(fresh)], env)).toMatchObject({ code: 0 });
+  } finally {
+    keeper.kill('SIGKILL');
+  }
 });

@@ -69,13 +69,14 @@ function login(address: string, token?: string): Login {
 }
 
 describe('a token', () => {
-  it.each([
+  const ways: [string, (addr: string) => [string[], Record<string, string>]][] = [
     ['the flag', (addr: string) => [['--addr', addr, '--token', TOKEN], {}]],
     ['the flag, before the address', (addr: string) => [['--addr', `reg://reg_b_x@${addr}`, '--token', TOKEN], {}]],
     ['the address', (addr: string) => [['--addr', `reg://${TOKEN}@${addr}`], { REG_TOKEN: 'reg_b_x' }]],
     ['the address of the environment', (addr: string) => [[], { REG_ADDR: `reg://${TOKEN}@${addr}` }]],
     ['the environment', (addr: string) => [['--addr', addr], { REG_TOKEN: TOKEN }]],
-  ] as const)('may come from %s', async (_, say) => {
+  ];
+  it.each(ways)('may come from %s', async (_, say) => {
     const [args, env] = say(await guarded());
     expect(await home().run(['query', 'all', ...args], { env })).toMatchObject({ code: 0 });
   });
