@@ -33,7 +33,7 @@ export interface ConnectionFlags {
 }
 
 /** Where the registry is, and what it takes to get in. */
-export interface Access {
+interface Access {
   readonly address: Address;
   readonly login: Login;
 }
@@ -44,7 +44,7 @@ export interface Access {
  *
  * @throws {RegistryError} `bad_endpoint`, `access_failed`.
  */
-export function resolveAccess(flags: ConnectionFlags, env: Host['env']): Access {
+function resolveAccess(flags: ConnectionFlags, env: Host['env']): Access {
   const credentials = readCredentials(credentialsPath(env));
   const address = withContext(resolveAddress(flags.addr, env), credentials);
   const text = formatAddress(address);
