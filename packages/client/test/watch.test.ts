@@ -314,6 +314,22 @@ describe('a watch that the daemon refuses', () => {
     expect(await outcome(end)).toBe('unknown_type');
   });
 
+  test('ends where its right is taken, and another goes on', async () => {
+    const daemon = new WatchedDaemon();
+    const client = daemon.client();
+    const { end } = follow(client.watch('payments'));
+    const stays = follow(client.watch('mail'));
+    await settle();
+    daemon.tellState([]);
+    daemon.tellState([], {}, 2);
+    daemon.tell({ type: 'ended', watch: 1, error: { code: 'forbidden', message: 'no right to watch' } });
+    daemon.tellChange(101, record('a'), 'registered', 2);
+    await settle();
+    expect(await outcome(end)).toBe('forbidden');
+    expect(stays.events.map(word)).toEqual(['state 0', 'synced one 100', 'registered a 101']);
+    expect(daemon.requestsOf('unwatch')).toEqual([]);
+  });
+
   test('and, with reconnect: false, one without a daemon', async () => {
     const daemon = new WatchedDaemon();
     daemon.mode = 'refusing';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeError, encodeReply, LINE_END, openReply } from '../src/codec.js';
-import { ERRORS, type ErrorCode, isErrorCode } from '../src/errors.js';
+import { ERRORS, type ErrorCode, isErrorCode, RegistryError } from '../src/errors.js';
 
 const ids = fc.option(fc.oneof(fc.maxSafeInteger(), fc.string({ unit: 'binary', maxLength: 64 })), { nil: undefined });
 const codes = fc.constantFrom<ErrorCode>(...Object.keys(ERRORS).filter((code) => isErrorCode(code)));
@@ -44,6 +44,13 @@ describe('a failure', () => {
     );
     expect(encodeError('x', { code: 'internal', message: '' })).toBe(
       '{"ok":false,"id":"x","error":{"code":"internal","message":""}}\r\n',
+    );
+  });
+
+  it('says which bound was reached, and when to try again, where it knows', () => {
+    const error = new RegistryError('throttled', 'later', { limit: 'auth', retryAfter: 5 });
+    expect(encodeError(undefined, error)).toBe(
+      '{"ok":false,"error":{"code":"throttled","message":"later","limit":"auth","retryAfter":5}}\r\n',
     );
   });
 

@@ -1,9 +1,12 @@
 import { encodeErrorFields, LINE_END, type RegistryError, type ResetEvent } from '@reg/protocol';
 import type { Change } from '../change.js';
 import { encodeGone, encodeRecord, type Instance } from '../registry/instance.js';
+import type { Sight } from '../registry/selection.js';
 
 /** A state with more than this is told in pieces of about so much, as the peer takes them. */
 const PIECE_CHARS = 64 * 1024;
+/** After so many that may not be seen others have their turn. */
+const LOOKS_PER_PIECE = 1000;
 /** So many of the latest changes are kept as text, for connections that have fallen behind for a moment. */
 const KEPT_TEXTS = 256;
 /** A longer text is not kept: 1 MiB for all is enough. */
@@ -49,17 +52,27 @@ function encodeChange(change: Change): string {
 
 /**
  * The lines of a state, made as they are asked for: the reset that comes before it, where there is a reason for one,
- * and the instances, unless there are none.
+ * and the instances, unless there are none. Where many of them may not be seen, some lines are empty: a piece takes
+ * little time in any case.
+ *
+ * @param sight what of them is told; `undefined` for all.
  */
 export function* encodeState(
   watch: number,
   reset: ResetEvent['reason'] | undefined,
   instances: readonly Instance[],
+  sight: Sight | undefined,
 ): Generator<string, undefined> {
   if (reset !== undefined) yield `{"type":"reset","watch":${watch},"reason":"${reset}"}${LINE_END}`;
   const opening = `{"type":"state","watch":${watch},"services":[`;
   let text = opening;
+  let unseen = 0;
   for (const instance of instances) {
+    if (sight !== undefined && !sight.has(instance.key)) {
+      unseen += 1;
+      if (unseen % LOOKS_PER_PIECE === 0) yield '';
+      continue;
+    }
     text += text === opening ? encodeRecord(instance) : `,${encodeRecord(instance)}`;
     if (text.length < PIECE_CHARS) continue;
     yield `${text}]}${LINE_END}`;

@@ -112,7 +112,13 @@ export class Feed {
    */
   epochOf(scope: Scope): string {
     const { epoch } = this.#hub;
-    return this.#sight === undefined || 'service' in scope ? epoch : `${epoch}.${this.#sight.tag}`;
+    const sight = this.sightOf(scope);
+    return sight === undefined ? epoch : `${epoch}.${sight.tag}`;
+  }
+
+  /** What of a scope the peer may see; `undefined` for all of it. A service is watched by those only who may see it. */
+  sightOf(scope: Scope): Sight | undefined {
+    return 'service' in scope ? undefined : this.#sight;
   }
 
   /**

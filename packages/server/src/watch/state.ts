@@ -15,11 +15,11 @@ export interface State {
 
 /** Costs a look at each instance that is seen, and where the scope is a prefix at the name of each service. */
 export function takeState(registry: Registry, { number, feed, scope, reset }: Watch): State {
-  const instances = instancesOf(registry, scope).filter(({ key }) => feed.sees(key));
+  const instances = instancesOf(registry, scope);
   return {
     shows: lastChangeOf(registry, scope),
     revision: registry.revision,
-    lines: encodeState(number, reset, instances),
+    lines: encodeState(number, reset, instances, feed.sightOf(scope)),
   };
 }
 
