@@ -4,7 +4,7 @@ import type { Sight } from '../registry/selection.js';
 
 /** What a caller can be allowed. Who may register a service may destroy it, too; `admin` is everything. */
 export const ACTIONS = ['register', 'query', 'watch', 'admin'] as const;
-export type Action = (typeof ACTIONS)[number];
+type Action = (typeof ACTIONS)[number];
 /** An action on a service. */
 export type NamedAction = Exclude<Action, 'admin'>;
 

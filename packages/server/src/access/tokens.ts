@@ -33,7 +33,7 @@ export interface TokenEntry extends CommonEntry {
   readonly revoked?: number;
 }
 
-export interface CertificateEntry extends CommonEntry {
+interface CertificateEntry extends CommonEntry {
   /** The common name, or an alternative name, of the client's certificate. */
   readonly certificate: string;
 }

@@ -191,6 +191,26 @@ describe('a watch', () => {
     ]);
   });
 
+  test('whose peer does not read is told of what it missed only what it may see', async () => {
+    const { file, token, daemon, owner } = await watching();
+    file.change('they', { rules: [rule(['watch'], 'm*')] });
+    await pass(daemon, SOON);
+    const watcher = new Watcher(daemon, { highWaterMark: 1024 });
+    await watcher.ask({ type: 'auth', token });
+    await watcher.watch({ key: 'all' });
+    watcher.peer.stream.pause();
+    for (let n = 0; n < 50; n += 1) {
+      await owner.ask({ type: 'register', key: n % 2 === 0 ? 'mail' : 'pay', values: `${'x'.repeat(200)}${n}` });
+      await settle(2);
+    }
+    expect(await owner.ask({ type: 'status' })).toMatchObject({ behind: 1 });
+    watcher.peer.stream.resume();
+    await settle(50);
+    const events = await watcher.events();
+    const changes = events.flatMap((event) => (event.type === 'change' ? [event.service.key] : []));
+    expect(changes).toEqual(Array.from({ length: 25 }, () => 'mail'));
+  });
+
   test('whose peer does not read is told no change that it may not see any more', async () => {
     const { file, token, daemon, owner } = await watching();
     const watcher = new Watcher(daemon, { highWaterMark: 1024 });
