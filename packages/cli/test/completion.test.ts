@@ -72,6 +72,7 @@ describe('completion in bash', () => {
       'destroy',
       'serve',
       'status',
+      'audit',
       'token',
       'init',
       'login',

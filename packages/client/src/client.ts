@@ -3,6 +3,8 @@ import { EventEmitter } from 'node:events';
 import { hostname } from 'node:os';
 import {
   ALL,
+  type AuditMessage,
+  type AuditReply,
   type CommandType,
   checkName,
   type DestroyReply,
@@ -197,6 +199,11 @@ export class Client extends EventEmitter<ClientEvents> {
   /** What the daemon holds, does and lacks. */
   status(options: RequestOptions = {}): Promise<StatusReply> {
     return this.request('status', {}, options);
+  }
+
+  /** What the daemon has recorded lately: the latest, or what came after the entry of a number. */
+  audit(message: AuditMessage = {}, options: RequestOptions = {}): Promise<AuditReply> {
+    return this.request('audit', message, options);
   }
 
   /** Who registered an instance, from where, how it was renewed, and who watches it; the unnamed one unless named. */

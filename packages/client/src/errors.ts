@@ -1,4 +1,11 @@
-import { type Endpoint, type ErrorCode, formatEndpoint, isErrorCode, RegistryError } from '@reg/protocol';
+import {
+  type Endpoint,
+  type ErrorCode,
+  formatEndpoint,
+  isErrorCode,
+  RegistryError,
+  type RegistryErrorOptions,
+} from '@reg/protocol';
 
 /**
  * What the daemon answered instead of what was asked for, or an answer that no registry gives (`bad_reply`).
@@ -9,19 +16,21 @@ export class ReplyError extends RegistryError {
   /** The code as the daemon wrote it; `undefined` where the reply could not be read. */
   readonly daemonCode: string | undefined;
 
-  constructor(code: ErrorCode, message: string, daemonCode?: string) {
-    super(code, message);
+  constructor(code: ErrorCode, message: string, daemonCode?: string, options?: RegistryErrorOptions) {
+    super(code, message, options);
     this.daemonCode = daemonCode;
   }
 
-  static ofDaemon(daemonCode: string, message: string): ReplyError {
-    if (isErrorCode(daemonCode)) return new ReplyError(daemonCode, message, daemonCode);
-    return new ReplyError('bad_reply', `the daemon answered ${JSON.stringify(daemonCode)}: ${message}`, daemonCode);
+  static ofDaemon(daemonCode: string, message: string, options?: RegistryErrorOptions): ReplyError {
+    if (isErrorCode(daemonCode)) return new ReplyError(daemonCode, message, daemonCode, options);
+    const told = `the daemon answered ${JSON.stringify(daemonCode)}: ${message}`;
+    return new ReplyError('bad_reply', told, daemonCode, options);
   }
 
   /** The same failure for another of those who wait for it: each has a stack of its own. */
   copy(): ReplyError {
-    return new ReplyError(this.code, this.message, this.daemonCode);
+    const { limit, retryAfter } = this;
+    return new ReplyError(this.code, this.message, this.daemonCode, { limit, retryAfter });
   }
 }
 

@@ -1,4 +1,8 @@
 export {
+  type AuditEntry,
+  type AuditEvent,
+  type AuditMessage,
+  type AuditReply,
   type DestroyReply,
   type Endpoint,
   type ErrorCode,

@@ -239,7 +239,8 @@ export class Link {
       replied: (reply) => {
         const error = this.#requests.answer(reply);
         if (error) connection.close(error);
-        else this.#failures = 0;
+        // A daemon that is full answers, too: who comes back at once makes it no emptier.
+        else if (reply.ok || reply.error.code !== 'over_limit') this.#failures = 0;
       },
       told: (event) => this.#tell((user) => user.event?.(event)),
       drained: () => this.#flush(),

@@ -121,7 +121,9 @@ export class Requests {
   /** Gives a reply to the request whose turn it is; an error where it cannot be the reply to that. */
   answer(reply: Reply): ReplyError | undefined {
     const call = this.#sent.first;
-    if (!call) return new ReplyError('bad_reply', 'the daemon sent a reply that nothing had asked for');
+    // Who closes a connection says why, also where nothing was asked.
+    if (!call)
+      return reply.ok ? new ReplyError('bad_reply', 'the daemon sent a reply that nothing had asked for') : reply.error;
     if (!call.answer(reply)) {
       return new ReplyError('bad_reply', `the daemon's reply is not of the form that ${call.type} has`);
     }

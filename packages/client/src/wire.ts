@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import {
   type AcksReply,
+  type AuditReply,
   type AuthReply,
   type ChangeEvent,
   type CommandType,
@@ -45,6 +46,7 @@ export const REPEATABLE: { readonly [C in CommandType]: boolean } = {
   acks: true,
   explain: true,
   status: true,
+  audit: true,
   ping: true,
   hello: true,
   // Of the connection, too.
@@ -112,7 +114,9 @@ function readError(message: object): ReplyError {
     return new ReplyError('bad_reply', 'the daemon answered an error without a code');
   }
   const text = 'message' in error && typeof error.message === 'string' ? error.message : error.code;
-  return ReplyError.ofDaemon(error.code, text);
+  const limit = 'limit' in error && typeof error.limit === 'string' ? error.limit : undefined;
+  const retryAfter = 'retryAfter' in error && typeof error.retryAfter === 'number' ? error.retryAfter : undefined;
+  return ReplyError.ofDaemon(error.code, text, { limit, retryAfter });
 }
 
 /** One row per command: whether a good reply has what this client and its callers rely on. */
@@ -129,6 +133,7 @@ const FORMS: { readonly [C in CommandType]: (fields: object) => fields is ReplyO
   acks: (fields): fields is AcksReply => hasNumbers(fields, ['watches', 'acknowledged']),
   explain: (fields): fields is ExplainReply => hasNumbers(fields, ['revision', 'watches']),
   status: (fields): fields is StatusReply => hasText(fields, 'epoch') && 'instances' in fields,
+  audit: (fields): fields is AuditReply => hasText(fields, 'kept') && hasList(fields, 'entries'),
   ping: (fields): fields is object => typeof fields === 'object',
   hello: (fields): fields is HelloReply => hasNumbers(fields, ['protocol']),
   auth: (fields): fields is AuthReply => hasText(fields, 'caller'),
@@ -176,6 +181,10 @@ function isFailure(error: unknown): boolean {
 
 function hasText(fields: object, name: string): boolean {
   return typeof Reflect.get(fields, name) === 'string';
+}
+
+function hasList(fields: object, name: string): boolean {
+  return Array.isArray(Reflect.get(fields, name));
 }
 
 function hasNumbers(fields: object, names: readonly string[]): boolean {

@@ -35,6 +35,9 @@ import { lingerToMs, parseLinger, parseTimeout, timeoutToMs } from './timeout.js
 /** What JSON.parse made of a line: it inherits nothing that has the name of a field. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** How many entries an `audit` without a limit is answered. */
+const AUDIT_ENTRIES = 100;
+
 /** The selector of a query that has none; always this one, so that it is told by one comparison. */
 export const NOT_SELECTIVE: Selector = { status: undefined, tags: [], meta: [] };
 
@@ -67,6 +70,12 @@ const CHECKS: {
     instance: checkInstance(fields) ?? UNNAMED,
   }),
   status: (_, id) => ({ type: 'status', id }),
+  audit: (fields, id) => ({
+    type: 'audit',
+    id,
+    limit: checkCount(fields, 'limit', 1) ?? AUDIT_ENTRIES,
+    after: checkCount(fields, 'after', 0),
+  }),
   ping: (_, id) => ({ type: 'ping', id }),
   hello: (_, id) => ({ type: 'hello', id }),
   auth: (fields, id) => ({ type: 'auth', id, token: checkToken(fields) }),

@@ -39,6 +39,10 @@ export {
 export {
   type AcksReply,
   ALL,
+  type AuditEntry,
+  type AuditEvent,
+  type AuditMessage,
+  type AuditReply,
   type AuthMessage,
   type AuthReply,
   type Commands,
@@ -79,6 +83,7 @@ export { hasLabels, statusOf } from './records.js';
 export type {
   AckRequest,
   AcksRequest,
+  AuditRequest,
   AuthRequest,
   DestroyRequest,
   ExplainRequest,

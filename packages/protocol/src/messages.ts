@@ -116,6 +116,14 @@ export interface AuthMessage {
   readonly token: string;
 }
 
+/** Asks for what was recorded: the latest, or from an entry on. */
+export interface AuditMessage {
+  /** At most so many entries, 100 where absent. */
+  readonly limit?: number;
+  /** The number of an entry: those that came after it, the oldest first. Where absent: the latest. */
+  readonly after?: number;
+}
+
 /** One registration, as a query answers it. */
 export interface InstanceRecord extends Labels {
   readonly key: string;
@@ -281,6 +289,54 @@ export interface ExplainReply {
   /** How many watches see it, and the addresses of some of them. */
   readonly watches: number;
   readonly watchers: readonly string[];
+  /** What was recorded of it lately, the latest last; absent where there is nothing. */
+  readonly audit?: readonly AuditEntry[];
+}
+
+/**
+ * What is recorded. `updated` is a change of what an instance says; expiry is not there, nor what only renews: that
+ * nobody asked for, and of the other there would be too much.
+ */
+export type AuditEvent =
+  | 'registered'
+  | 'updated'
+  | 'took_over'
+  | 'destroyed'
+  | 'undone'
+  | 'denied'
+  | 'authenticated'
+  | 'auth_failed'
+  | 'revoked'
+  | 'reloaded'
+  | 'lost';
+
+/** One thing that happened, who did it, and from where. There is no value in it and no secret. */
+export interface AuditEntry {
+  /** From 1 up since the daemon started. */
+  readonly number: number;
+  /** ms since the Unix epoch. */
+  readonly at: number;
+  readonly event: AuditEvent;
+  /** The name of who did it; absent where nobody has to say it. */
+  readonly caller?: string;
+  /** The address of the connection; absent where it was the daemon itself. */
+  readonly peer?: string;
+  readonly service?: string;
+  /** Absent for the unnamed instance, `*` for all of the service. */
+  readonly instance?: string;
+  /** Of the change; of the last, where there were several. `undone`: the last that was kept. */
+  readonly revision?: number;
+  /** What was missing, or what failed, in words. */
+  readonly reason?: string;
+  /** `lost`: how many entries the file has lost before this one. */
+  readonly count?: number;
+}
+
+export interface AuditReply {
+  /** Where entries are kept: `none` where nothing is recorded, and `memory` where only the latest are. */
+  readonly kept: 'none' | 'memory' | 'file';
+  /** In the order in which they were recorded. */
+  readonly entries: readonly AuditEntry[];
 }
 
 /** Every command: what it takes and what it answers beside `ok` and `id`. */
@@ -295,6 +351,7 @@ export interface Commands {
   acks: { request: AcksMessage; reply: AcksReply };
   explain: { request: ExplainMessage; reply: ExplainReply };
   status: { request: object; reply: StatusReply };
+  audit: { request: AuditMessage; reply: AuditReply };
   ping: { request: object; reply: object };
   hello: { request: object; reply: HelloReply };
   auth: { request: AuthMessage; reply: AuthReply };

@@ -89,6 +89,12 @@ export interface AuthRequest extends CheckedRequest<'auth'> {
   readonly token: string;
 }
 
+export interface AuditRequest extends CheckedRequest<'audit'> {
+  readonly limit: number;
+  /** `undefined` for the latest. */
+  readonly after: number | undefined;
+}
+
 export type Request =
   | RegisterRequest
   | QueryRequest
@@ -99,4 +105,5 @@ export type Request =
   | AcksRequest
   | ExplainRequest
   | AuthRequest
+  | AuditRequest
   | CheckedRequest<'heartbeat' | 'status' | 'ping' | 'hello'>;

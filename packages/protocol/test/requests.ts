@@ -174,6 +174,15 @@ const lookups = fc.oneof(
   fc.record({ type: fc.constant('ack'), id, watch: number(1), revision: number(0) }),
   fc.record({ type: fc.constant('acks'), id, key, revision: number(0) }),
   fc.record({ type: fc.constant('explain'), id, key, instance }, { requiredKeys: ['type', 'key'] }),
+  fc.record(
+    {
+      type: fc.constant('audit'),
+      id,
+      limit: mostly(count(1), fc.oneof(wrongCount, fc.constant(0))),
+      after: mostly(count(0), wrongCount),
+    },
+    { requiredKeys: ['type'] },
+  ),
 );
 
 const auth = fc.record(

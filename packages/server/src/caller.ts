@@ -1,4 +1,5 @@
 import type { Identity } from './access/tokens.js';
+import type { Rates } from './bounds.js';
 import type { Holder } from './registry/holder.js';
 import type { Feed } from './watch/feed.js';
 
@@ -14,4 +15,6 @@ export interface Caller {
   identity: Identity | undefined;
   /** What the client's certificate is about, where TLS has verified one. */
   readonly certificateName: string | undefined;
+  /** How fast it may ask. */
+  readonly rates: Rates;
 }

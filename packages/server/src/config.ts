@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 import {
   DEFAULT_LIMITS,
   DEFAULT_PORT,
@@ -10,10 +11,11 @@ import {
   RegistryError,
 } from '@reg/protocol';
 import envPaths from 'env-paths';
+import type { BoundValues } from './bounds.js';
 import type { TlsFiles } from './tls.js';
 
 /** Everything that a daemon can be told. */
-export interface Config extends Limits {
+export interface Config extends Limits, BoundValues {
   /** Address to listen on. */
   readonly host: string;
   /** TCP port; 0 for any that is free. */
@@ -36,6 +38,10 @@ export interface Config extends Limits {
   /** Seconds that a TLS handshake may take. Too few, and clients that come back all at once are turned away; many,
    * and whoever says nothing holds a connection for that long. */
   readonly handshakeTimeout: number;
+  /** The file that is told who changed what, `memory` for the latest of that only, empty for none. */
+  readonly audit: string;
+  /** Size at which another file is begun, in bytes. */
+  readonly auditMaxBytes: number;
   readonly logLevel: LogLevel;
   /** The file of tokens; `undefined` where nobody has to authenticate. */
   readonly tokens: string | undefined;
@@ -123,6 +129,45 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   tlsKey: file('--tls-key <file>', 'REG_TLS_KEY', 'its private key'),
   tlsCa: file('--tls-ca <file>', 'REG_TLS_CA', 'who signs the certificates that clients have to have'),
   handshakeTimeout: seconds('--handshake-timeout <seconds>', 'REG_HANDSHAKE_TIMEOUT', 'what TLS may take to begin', 10),
+  maxConnections: bound('--max-connections <n>', 'REG_MAX_CONNECTIONS', 'connections at a time', 50_000),
+  maxInstances: bound('--max-instances <n>', 'REG_MAX_INSTANCES', 'instances of all services together'),
+  maxMemory: bound(
+    '--max-memory <bytes>',
+    'REG_MAX_MEMORY',
+    'memory above which nothing new is registered, by default nine tenths of what Node.js takes',
+    Math.floor(getHeapStatistics().heap_size_limit * 0.9),
+  ),
+  maxRegistrations: bound('--max-registrations <n>', 'REG_MAX_REGISTRATIONS', 'instances that a connection may hold'),
+  maxWatchesPerConnection: bound(
+    '--max-watches-per-connection <n>',
+    'REG_MAX_WATCHES_PER_CONNECTION',
+    'watches of one connection',
+  ),
+  maxRequestsPerSecond: bound(
+    '--max-requests-per-second <n>',
+    'REG_MAX_REQUESTS_PER_SECOND',
+    'requests of one connection in a second',
+  ),
+  maxRegistrationsPerSecond: bound(
+    '--max-registrations-per-second <n>',
+    'REG_MAX_REGISTRATIONS_PER_SECOND',
+    'registrations of one connection in a second, renewals apart',
+  ),
+  idleTimeout: seconds(
+    '--idle-timeout <seconds>',
+    'REG_IDLE_TIMEOUT',
+    'how long a connection may say nothing that holds and watches nothing; 0 for ever',
+    0,
+  ),
+  audit: optional('--audit <file>', 'REG_AUDIT', 'file that is told who changed what; "memory" for the latest only'),
+  auditMaxBytes: count(
+    '--audit-max-bytes <n>',
+    'REG_AUDIT_MAX_BYTES',
+    'size at which another audit file is begun; six are kept',
+    64 * 1024 * 1024,
+    65_536,
+    1_099_511_627_776,
+  ),
   logLevel: choice('--log-level <level>', 'REG_LOG_LEVEL', 'least severe entries that are logged', 'info', LOG_LEVELS),
   tokens: file('--tokens <file>', 'REG_TOKENS', 'the file of tokens; with it callers have to authenticate'),
   insecure: flag('--insecure', 'REG_INSECURE', 'let other machines connect though nobody has to authenticate'),
@@ -193,6 +238,20 @@ export function tlsFilesOf({ tlsCert: cert, tlsKey: key, tlsCa: ca }: Config): T
   if (cert !== undefined && key !== undefined) return { cert, key, ca };
   if (cert === undefined && key === undefined && ca === undefined) return undefined;
   throw new RegistryError('bad_config', 'TLS needs both tlsCert and tlsKey');
+}
+
+/** The bounds of a configuration, in which 0 stands for none. */
+export function boundsOf(config: Config): BoundValues {
+  return {
+    maxConnections: config.maxConnections || Number.POSITIVE_INFINITY,
+    maxInstances: config.maxInstances || Number.POSITIVE_INFINITY,
+    maxMemory: config.maxMemory || Number.POSITIVE_INFINITY,
+    maxRegistrations: config.maxRegistrations || Number.POSITIVE_INFINITY,
+    maxWatchesPerConnection: config.maxWatchesPerConnection || Number.POSITIVE_INFINITY,
+    maxRequestsPerSecond: config.maxRequestsPerSecond || Number.POSITIVE_INFINITY,
+    maxRegistrationsPerSecond: config.maxRegistrationsPerSecond || Number.POSITIVE_INFINITY,
+    idleTimeout: config.idleTimeout || Number.POSITIVE_INFINITY,
+  };
 }
 
 type OptionName = keyof Config;
@@ -279,6 +338,17 @@ function text(flag: string, env: string, help: string, initial: string): Option<
 function file(flag: string, env: string, help: string): Option<string | undefined> {
   const { parse, form } = text(flag, env, help, '');
   return { flag, env, help, initial: undefined, form, parse };
+}
+
+/** A text that may be empty, for none. */
+function optional(flag: string, env: string, help: string): Option<string> {
+  const parseOptional = (given: unknown): string | undefined => (typeof given === 'string' ? given : undefined);
+  return { flag, env, help, initial: '', form: 'a text', parse: parseOptional };
+}
+
+/** How much there may be of something; 0 where that is not bounded. */
+function bound(flag: string, env: string, help: string, initial = 0): Option<number> {
+  return count(flag, env, `${help}; 0 for any number`, initial, 0, Number.MAX_SAFE_INTEGER);
 }
 
 function count(flag: string, env: string, help: string, initial: number, least: number, most: number): Option<number> {

@@ -1,5 +1,7 @@
 import type { Limits } from '@reg/protocol';
 import type { Access } from './access/access.js';
+import type { Audit } from './audit.js';
+import type { Bounds } from './bounds.js';
 import type { RegistryClock, Turn } from './clock.js';
 import type { Log } from './log/log.js';
 import type { Partings } from './partings.js';
@@ -15,6 +17,9 @@ export interface Core {
   readonly hub: Hub;
   readonly clock: RegistryClock;
   readonly limits: Limits;
+  readonly bounds: Bounds;
+  /** `undefined` where nothing is recorded. */
+  readonly audit: Audit | undefined;
   readonly partings: Partings;
   readonly counts: Counts;
   /** What answering requests may take of a turn of the loop. */

@@ -2,6 +2,7 @@ import type { Request } from '@reg/protocol';
 import type { Caller } from './caller.js';
 import { ack } from './commands/ack.js';
 import { acks } from './commands/acks.js';
+import { audit } from './commands/audit.js';
 import { auth } from './commands/auth.js';
 import { destroy } from './commands/destroy.js';
 import { explain } from './commands/explain.js';
@@ -35,6 +36,7 @@ const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
   acks,
   explain,
   status,
+  audit,
   ping,
   hello,
   auth,
@@ -48,6 +50,7 @@ const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
  */
 export function dispatch(request: Request, core: Core, caller: Caller): Eventually<Reply> {
   core.access?.check(request, caller);
+  core.bounds.admitRequest(caller.rates, core.clock.latest);
   const handler = COMMANDS[request.type] as Handler<Request['type']>;
   return handler(request, core, caller);
 }

@@ -1,5 +1,6 @@
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { getHeapStatistics } from 'node:v8';
 import {
   type Clock,
   type Endpoint,
@@ -10,9 +11,12 @@ import {
   type Timer,
 } from '@reg/protocol';
 import { Access } from './access/access.js';
+import { Audit } from './audit.js';
+import { AuditFile } from './audit-file.js';
+import { Bounds } from './bounds.js';
 import type { Change } from './change.js';
 import { RegistryClock, Turn } from './clock.js';
-import { type Config, checkExposure, defaultConfig, limitsOf, tlsFilesOf } from './config.js';
+import { boundsOf, type Config, checkExposure, defaultConfig, limitsOf, tlsFilesOf } from './config.js';
 import type { Core, Counts } from './core.js';
 import { ExpiryLoop } from './expiry.js';
 import { DiskLog } from './log/disk.js';
@@ -21,6 +25,7 @@ import { MemoryLog } from './log/memory.js';
 import { type Logger, silentLogger } from './logger.js';
 import { Partings } from './partings.js';
 import { redact } from './redact.js';
+import { Refusals } from './refusals.js';
 import { Registry } from './registry/registry.js';
 import { Session } from './session.js';
 import { type PortOptions, refuseHandshake, type TlsFiles, TlsPort } from './tls.js';
@@ -36,13 +41,15 @@ export interface ServerOptions extends Partial<Config> {
   readonly log?: Log;
   /** Told when the server has stopped itself because its data cannot be trusted any more. */
   readonly onFatal?: (error: Error) => void;
+  /** Tells how much memory is in use, in bytes, for the bound on that. */
+  readonly measureMemory?: () => number;
 }
 
 /** How long a shutdown waits for peers to take their last replies, in ms. */
 const DRAIN_MS = 700;
-const STANDSTILL_CHECK_MS = 1000;
 /** How often it is looked whether somebody may do something else than before. A right that was taken is gone after so long. */
 const ACCESS_CHECK_MS = 500;
+const LOOK_MS = 1000;
 /** A connection on which nothing came for so long is probed by the system: its peer may have vanished. */
 const KEEP_ALIVE_MS = 60_000;
 const PORT: PortOptions = {
@@ -82,6 +89,8 @@ export class RegistryServer implements LogHost, Counts {
   readonly #onFatal: (error: Error) => void;
   readonly #limits: Limits;
   readonly #tlsFiles: TlsFiles | undefined;
+  readonly #bounds: Bounds;
+  readonly #refusals: Refusals;
   readonly #expiry: ExpiryLoop;
   readonly #partings: Partings;
   readonly #hub: Hub;
@@ -89,21 +98,31 @@ export class RegistryServer implements LogHost, Counts {
   /** Sessions with replies that wait, most often for the log. */
   readonly #waiting = new Set<Session>();
   #core: Core | undefined;
+  #audit: Audit | undefined;
   #expired = 0;
   #starting: Promise<void> | undefined;
   #listening: Promise<Endpoint> | undefined;
   #tcp: TcpServer | undefined;
   #tls: TlsPort | undefined;
-  #standstillTimer: Timer | undefined;
   #access: Access | undefined;
   #accessTimer: Timer | undefined;
+  #lookTimer: Timer | undefined;
   #onLastClosed: () => void = () => {};
   #closing: Promise<void> | undefined;
 
-  constructor({ logger = silentLogger(), clock = systemClock, log, onFatal = () => {}, ...given }: ServerOptions) {
+  constructor({
+    logger = silentLogger(),
+    clock = systemClock,
+    log,
+    onFatal = () => {},
+    measureMemory = memoryInUse,
+    ...given
+  }: ServerOptions) {
     this.config = withDefaults(given);
     this.#limits = limitsOf(this.config);
     this.#tlsFiles = tlsFilesOf(this.config);
+    this.#bounds = new Bounds(boundsOf(this.config), measureMemory);
+    this.#refusals = new Refusals(logger);
     this.logger = logger;
     this.clock = new RegistryClock(clock);
     this.registry = new Registry(this.config.history);
@@ -124,6 +143,7 @@ export class RegistryServer implements LogHost, Counts {
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
     const { tokens } = this.config;
     if (tokens !== undefined) this.#access = new Access(tokens, this.clock, this.logger);
+    this.#audit = await this.#openAudit();
     await this.#log.open(this);
     const { size } = this.registry;
     // An empty registry, too, may be one that has forgotten who is on the way back.
@@ -136,6 +156,8 @@ export class RegistryServer implements LogHost, Counts {
       hub: this.#hub,
       clock: this.clock,
       limits: this.#limits,
+      bounds: this.#bounds,
+      audit: this.#audit,
       partings: this.#partings,
       counts: this,
       turn: new Turn(this.clock, TURN_MS),
@@ -146,8 +168,8 @@ export class RegistryServer implements LogHost, Counts {
     this.#expiry.start();
     this.#partings.start(warmUntil);
     this.#hub.start(warmUntil);
-    this.#checkStandstill();
     if (this.#access !== undefined) this.#checkAccess(this.#access);
+    this.#look();
     const { kind, epoch, durability } = this.#log;
     this.logger.info({ log: kind, durability, epoch, instances: size, revision: this.registry.revision }, 'started');
   }
@@ -226,6 +248,11 @@ export class RegistryServer implements LogHost, Counts {
   /** Serves one connection, of whatever kind. The server must have been started. */
   handle(stream: Duplex): void {
     if (this.#core === undefined) throw new Error('the server is not started');
+    const refusal = this.#bounds.refuseConnection(this.#sessions.size);
+    if (refusal !== undefined) {
+      this.#refusals.refuse(stream, refusal);
+      return;
+    }
     const session = new Session(stream, this.#core, this.logger, this.#waiting);
     this.#sessions.add(session);
     stream.on('close', () => {
@@ -280,6 +307,7 @@ export class RegistryServer implements LogHost, Counts {
     for (const session of this.#sessions) this.registry.giveBack(session.holder);
     this.#partings.onRollback();
     this.#hub.rollBack();
+    this.#audit?.record(undefined, 'undone', { revision: this.registry.revision, reason: error.message });
     for (const session of this.#takeWaiting()) session.rollBack(error);
   }
 
@@ -302,15 +330,26 @@ export class RegistryServer implements LogHost, Counts {
     await this.#sessionsClosed();
     for (const session of this.#sessions) session.destroy();
     this.#tls?.destroy();
+    this.#refusals.close();
     await stopped;
     if (this.#core !== undefined) {
       this.#partings.stop();
       this.#expiry.stop();
-      this.#standstillTimer?.cancel();
       this.#accessTimer?.cancel();
+      this.#lookTimer?.cancel();
       await this.#log.close();
     }
+    await this.#audit?.close();
     this.logger.info('stopped');
+  }
+
+  async #openAudit(): Promise<Audit | undefined> {
+    const { audit: path, auditMaxBytes } = this.config;
+    if (path === '') return undefined;
+    if (path === 'memory') return new Audit(this.clock, undefined);
+    const file = new AuditFile(path, auditMaxBytes, this.clock, this.logger);
+    await file.open();
+    return new Audit(this.clock, file);
   }
 
   /** Resolves when no session is left, or when the time for that is over. */
@@ -340,12 +379,25 @@ export class RegistryServer implements LogHost, Counts {
     this.#accessTimer = this.clock.after(ACCESS_CHECK_MS, () => this.#checkAccess(access));
   }
 
-  #checkStandstill(): void {
+  /** What is looked at once a second. */
+  #look(): void {
+    const wasFull = this.#bounds.isMemoryFull;
+    this.#bounds.look();
+    const isFull = this.#bounds.isMemoryFull;
+    if (isFull && !wasFull) this.logger.warn('memory is above its bound: nothing new is registered');
+    if (wasFull && !isFull) this.logger.info('memory is below its bound again');
+    this.#refusals.tick();
     const now = this.clock.now();
     for (const session of this.#sessions) session.checkStandstill(now);
     this.#hub.tick();
-    this.#standstillTimer = this.clock.after(STANDSTILL_CHECK_MS, () => this.#checkStandstill());
+    this.#lookTimer = this.clock.after(LOOK_MS, () => this.#look());
   }
+}
+
+/** What objects take, on V8's heap and outside of it. Without the look at the system that `memoryUsage` takes. */
+function memoryInUse(): number {
+  const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+  return heap + external;
 }
 
 /** What was said as `undefined` was not said. */

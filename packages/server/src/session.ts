@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { formatEndpoint, RegistryError, RequestError, type RequestId, RequestReader } from '@reg/protocol';
+import { idleError } from './bounds.js';
 import type { Caller } from './caller.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
@@ -42,6 +43,9 @@ export class Session {
   #partialSince: number | undefined;
   #unreadSince: number | undefined;
   #finishedSince: number | undefined;
+  /** Whether anything came since the last look, and the registry time of the first at which nothing had. */
+  #hasSpoken = true;
+  #silentSince = 0;
 
   /** @param waiting is where the session puts itself to be resumed when the log has gone on. */
   constructor(stream: Duplex, core: Core, logger: Logger, waiting: Set<Session>) {
@@ -62,9 +66,11 @@ export class Session {
       feed: new Feed(core.hub, this.#outbox, peer),
       identity: undefined,
       certificateName: certificateNameOf(stream),
+      rates: core.bounds.ratesFrom(core.clock.now()),
     };
     stream.on('data', (chunk: Buffer) => {
       if (this.#isEnding) return;
+      this.#hasSpoken = true;
       this.#reader.push(chunk);
       this.resume();
     });
@@ -138,9 +144,28 @@ export class Session {
     } else if (now - (this.#partialSince ?? now) >= STANDSTILL_MS) {
       this.#logger.info({ code: 'slow_peer' }, 'closed: a line was not finished');
       const error = new RegistryError('slow_peer', `a line was not finished within ${STANDSTILL_MS / 1000} seconds`);
-      this.#outbox.add(undefined, 0, errorReply(undefined, error));
-      this.end();
+      this.#part(error);
+    } else {
+      this.#checkIdle(now);
     }
+  }
+
+  /** Who holds or watches something is heard of otherwise: by what runs out, or by what is not read. */
+  #checkIdle(now: number): void {
+    const { idleTimeout } = this.#core.bounds.values;
+    const { holder, feed } = this.#caller;
+    if (this.#hasSpoken || holder.held.length > 0 || feed.watches > 0) {
+      this.#hasSpoken = false;
+      this.#silentSince = now;
+    } else if (now - this.#silentSince >= idleTimeout * 1000) {
+      this.#part(idleError(idleTimeout));
+    }
+  }
+
+  /** Says why, and closes. */
+  #part(error: RegistryError): void {
+    this.#outbox.add(undefined, 0, errorReply(undefined, error));
+    this.end();
   }
 
   #finish(): void {

@@ -6,6 +6,7 @@ import { CommandError } from '../errors.js';
 import { nameOf, readInstanceName } from '../names.js';
 import { countOf, STATUS_TONES, showLabels, showSeconds, showValue, tenths } from '../records.js';
 import { type Fact, type Line, listFacts } from '../table.js';
+import { lineOf } from './audit.js';
 
 /** Tells what is known of one instance, or how it ended. That nothing is known is a failure. */
 export async function explain(text: string, context: Context): Promise<void> {
@@ -32,10 +33,16 @@ export function describe(name: string, reply: ExplainReply, now: number): Line[]
       ...findProblems(service, reply, now).map((text): Line => ({ text: `! ${text}`, tone: 'doubtful' })),
       { text: '' },
       ...listFacts(factsOf(service, reply, now)),
+      ...recordOf(reply),
     ];
   }
   const how = ended ? `${ENDS[ended.reason]} ${when(ended.at, now)}, at revision ${ended.revision}` : 'is not there';
-  return [{ text: `${name} ${how}`, tone: 'bad' }, { text: '' }, ...listFacts([watchedBy(reply)])];
+  return [{ text: `${name} ${how}`, tone: 'bad' }, { text: '' }, ...listFacts([watchedBy(reply)]), ...recordOf(reply)];
+}
+
+/** What was recorded of it, the latest last. */
+function recordOf({ audit = [] }: ExplainReply): Line[] {
+  return audit.length === 0 ? [] : [{ text: '' }, ...audit.map(lineOf)];
 }
 
 const ENDS: Readonly<Record<EndReason, string>> = {

@@ -1,6 +1,7 @@
 /** The commands that are about a registry as such. */
 
 import { type Command, Option } from 'commander';
+import type { AuditArguments } from '../commands/audit.js';
 import type { ConnectionFlags } from '../context.js';
 import { CONNECTION_FLAGS, type Surroundings } from './syntax.js';
 
@@ -72,7 +73,7 @@ function isConnectionFlag(option: Option): boolean {
 
 /** What is wrong with its value is for the daemon's own table to find. The choices are there for completion. */
 function makeServeOption({ flag, env, help, initial, choices }: ServeOption): Option {
-  const byDefault = initial === false || initial === undefined ? '' : `, default ${String(initial)}`;
+  const byDefault = initial === false || initial === undefined || initial === '' ? '' : `, default ${String(initial)}`;
   const oneOf = choices ? `one of ${choices.join(', ')}; ` : '';
   const option = new Option(flag, `${help} (${oneOf}env ${env}${byDefault})`);
   if (choices) option.argChoices = [...choices];
@@ -94,5 +95,31 @@ Examples:
     .action(async () => {
       const { status } = await import('../commands/status.js');
       await status(await makeContext());
+    });
+}
+
+export function addAudit(program: Command, { makeContext }: Surroundings): void {
+  program
+    .command('audit')
+    .summary('show who changed what')
+    .description(
+      'Shows who registered, took over or destroyed what, from where and when, and who was not let: the latest of what ' +
+        'the registry has recorded, which it does where it was told to (serve --audit).',
+    )
+    .option('--limit <n>', 'so many entries (default 100)')
+    .option('--follow', 'go on with what is recorded from now on, until Ctrl-C')
+    .addHelpText(
+      'after',
+      `
+With --json it writes the reply of the protocol, and with --follow the entries, one a line.
+
+Examples:
+  regctl audit --limit 20
+  regctl audit --follow
+  regctl audit --limit 1000 --json | jq -c '.entries[] | select(.event == "took_over")'`,
+    )
+    .action(async (flags: AuditArguments) => {
+      const { audit } = await import('../commands/audit.js');
+      await audit(flags, await makeContext());
     });
 }

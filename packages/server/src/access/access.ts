@@ -17,6 +17,7 @@ const NEEDS: { readonly [T in Request['type']]: NamedAction | 'admin' | 'identit
   watch: 'watch',
   acks: 'watch',
   status: 'admin',
+  audit: 'admin',
   // These are about the connection that they come on: what it may not do, it holds and watches nothing of.
   heartbeat: 'identity',
   unwatch: 'identity',

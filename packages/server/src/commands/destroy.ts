@@ -10,20 +10,30 @@ import type { Reply } from '../reply.js';
  * is no error. All are ended in one turn, so that nobody sees half of it; for a service of very many instances that
  * takes long.
  */
-export function destroy(request: DestroyRequest, core: Core, { holder }: Caller): Eventually<Reply> {
+export function destroy(request: DestroyRequest, core: Core, caller: Caller): Eventually<Reply> {
   const { log, clock } = core;
   let removed: Eventually<number> = 0;
+  let last = 0;
   for (const instance of instancesToEnd(request, core)) {
     const revision = log.propose(endOf('destroy', instance, clock.wall()));
     removed = andThen(removed, (count) =>
       andThen(revision, (ordered) => {
         if (ordered === 0) return count;
-        holder.silence(ordered);
+        caller.holder.silence(ordered);
+        last = ordered;
         return count + 1;
       }),
     );
   }
-  return andThen(removed, (count) => answer(request, core, count));
+  return andThen(removed, (count) => {
+    if (count > 0) record(request, core, caller, last);
+    return answer(request, core, count);
+  });
+}
+
+/** One entry for all that it ended, however many those are. */
+function record({ key, instance }: DestroyRequest, { audit }: Core, caller: Caller, revision: number): void {
+  audit?.record(caller, 'destroyed', { service: key, instance, revision });
 }
 
 function instancesToEnd({ key, instance: id, owner }: DestroyRequest, { registry, clock }: Core): Instance[] {

@@ -1,4 +1,11 @@
-import { type ExplainReply, type ExplainRequest, encodeReply, type HolderReply, UNOWNED } from '@reg/protocol';
+import {
+  type AuditEntry,
+  type ExplainReply,
+  type ExplainRequest,
+  encodeReply,
+  type HolderReply,
+  UNOWNED,
+} from '@reg/protocol';
 import type { Change } from '../change.js';
 import type { Core } from '../core.js';
 import type { Holder } from '../registry/holder.js';
@@ -10,7 +17,7 @@ import type { Reply } from '../reply.js';
 const MAX_LOOKS = 100_000;
 
 /** Tells what is known of one instance: who registered it, from where, how it was renewed, and who watches. */
-export function explain({ id, key, instance: name }: ExplainRequest, { registry, hub, clock }: Core): Reply {
+export function explain({ id, key, instance: name }: ExplainRequest, { registry, hub, clock, audit }: Core): Reply {
   const now = clock.now();
   const revision = registry.lastChangeOf(key);
   const watchers = hub.watchersOf(key);
@@ -21,6 +28,7 @@ export function explain({ id, key, instance: name }: ExplainRequest, { registry,
     ...(instance === undefined ? endedOf(registry, key, name) : detailsOf(instance, clock.wall() - now)),
     watches: watchers.count,
     watchers: watchers.peers,
+    ...auditOf(audit?.of(key, name)),
   };
   return {
     id,
@@ -40,6 +48,10 @@ function detailsOf(instance: Instance, skew: number): Partial<ExplainReply> {
     ...(isRenewed ? { renewed: Math.round(expiresAt - ttl + skew) } : {}),
     ...(holder === undefined ? {} : { holder: describe(holder) }),
   };
+}
+
+function auditOf(entries: readonly AuditEntry[] = []): Pick<ExplainReply, 'audit'> {
+  return entries.length === 0 ? {} : { audit: entries };
 }
 
 function describe(holder: Holder): HolderReply {

@@ -1,4 +1,5 @@
 import {
+  type AuditEvent,
   type ErrorCode,
   encodeError,
   encodeReply,
@@ -32,13 +33,14 @@ export function register(request: RegisterRequest, core: Core, caller: Caller): 
   if (current.owner !== request.owner) {
     const refusal = refusalOf(request, current);
     if (refusal !== undefined) return refuse(request, refusal, current.generation);
-    return propose(request, core, caller, undefined);
+    return propose(request, core, caller, undefined, 'took_over');
   }
-  if (!isSame(current, request)) return propose(request, core, caller, current);
+  if (!isSame(current, request)) return propose(request, core, caller, current, 'updated');
+  if (current.holder !== caller.holder) core.bounds.admitHeld(caller.holder.held.length);
   hold(current, core, caller);
   registry.renew(current, now + request.ttl);
   // It is there again, also where the log takes no change now that says so.
-  if (current.status !== request.status) return propose(request, core, caller, current);
+  if (current.status !== request.status) return propose(request, core, caller, current, undefined);
   if (request.id !== undefined) return answer(request, 'renewed', current);
   return current.renewal ?? registry.answers.keepRenewal(current, encodeAnswer(request, 'renewed', current));
 }
@@ -47,7 +49,8 @@ export function register(request: RegisterRequest, core: Core, caller: Caller): 
 function registerFirst(request: RegisterRequest, core: Core, caller: Caller): Eventually<Reply> {
   const ending = request.generation === 0 ? undefined : core.registry.endings.get(request.generation, request.owner);
   if (ending !== undefined) return refuse(request, ending.reason, ending.revision);
-  return propose(request, core, caller, undefined);
+  core.bounds.admitInstance(core.registry.size);
+  return propose(request, core, caller, undefined, 'registered');
 }
 
 /** Why a registrant may not have what another owner has; `undefined` where it may. */
@@ -61,13 +64,20 @@ function isSame({ body, linger, status }: Instance, request: RegisterRequest): b
   return body === request.body && linger === request.linger && (status === request.status || status === 'suspect');
 }
 
-/** @param current what it updates; `undefined` for a first registration, also one that takes another one's place. */
+/**
+ * @param current what it updates; `undefined` for a first registration, also one that takes another one's place.
+ * @param event what is recorded of it; `undefined` where it only came back.
+ * @throws {RegistryError} `over_limit`
+ */
 function propose(
   request: RegisterRequest,
   core: Core,
   caller: Caller,
   current: Instance | undefined,
+  event: AuditEvent | undefined,
 ): Eventually<Reply> {
+  core.bounds.admitRegistration(caller.rates, core.clock.latest);
+  if (current === undefined || current.holder !== caller.holder) core.bounds.admitHeld(caller.holder.held.length);
   const { key, instance, ttl, body, status, linger, owner } = request;
   const at = core.clock.wall();
   const change: RegisterChange = {
@@ -86,8 +96,10 @@ function propose(
     expiresAt: core.clock.latest + ttl,
   };
   const ordered = core.log.propose(change);
-  if (ordered instanceof Promise) return ordered.then((revision) => settle(request, core, caller, change, revision));
-  return settle(request, core, caller, change, ordered);
+  if (ordered instanceof Promise) {
+    return ordered.then((revision) => settle(request, core, caller, change, event, revision));
+  }
+  return settle(request, core, caller, change, event, ordered);
 }
 
 function settle(
@@ -95,11 +107,14 @@ function settle(
   core: Core,
   caller: Caller,
   change: RegisterChange,
+  event: AuditEvent | undefined,
   revision: number,
 ): Eventually<Reply> {
   // Ordered behind the end of the instance that it was to update.
   if (revision === 0) return register(request, core, caller);
-  const instance = core.registry.find(change.key, change.instance);
+  const { key, instance: name } = change;
+  if (event !== undefined) core.audit?.record(caller, event, { service: key, instance: name, revision });
+  const instance = core.registry.find(key, name);
   if (instance?.revision === revision) hold(instance, core, caller);
   return answer(request, change.generation === revision ? 'registered' : 'updated', change);
 }

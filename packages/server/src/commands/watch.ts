@@ -5,7 +5,8 @@ import type { Reply } from '../reply.js';
 import { PROGRESS_SECONDS } from '../watch/feed.js';
 
 /** Begins a watch. Its events follow the reply, whenever that leaves. */
-export function watch(request: WatchRequest, _: Core, { feed }: Caller): Reply {
+export function watch(request: WatchRequest, { bounds }: Core, { feed }: Caller): Reply {
+  bounds.admitWatch(feed.watches);
   const opened = feed.open(request);
   const fields = `"watch":${opened.number},"epoch":${JSON.stringify(feed.epochOf(request.scope))},"progress":${PROGRESS_SECONDS}`;
   return {

@@ -78,6 +78,11 @@ export class Feed {
     this.peer = peer;
   }
 
+  /** How many watches it has. */
+  get watches(): number {
+    return this.#watches.size;
+  }
+
   /** Whether the peer leaves what there is to tell unread. */
   get isBehind(): boolean {
     return this.isBusy && !this.#outlet.isOpen;
