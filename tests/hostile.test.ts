@@ -91,21 +91,24 @@ test(
 );
 
 test(
-  'peers that ask for a GB and never read get what the system takes, and no more of the daemon',
+  'peers that never read get what the system takes for them, and no more of the daemon',
   () =>
     withDaemon([], async ({ port }, wire) => {
       await wire.ask({ type: 'register', key: 'large', values: 'x'.repeat(60_000), timeout: 'never' });
       const before = await resident(wire);
       const sockets = await dial(port, 20);
-      const requests = '{"type":"query","key":"large"}\n'.repeat(1000);
+      // The first fill what the system holds for a socket. The others would be two million replies that wait.
+      const requests = '{"type":"query","key":"large"}\n'.repeat(300) + '{"type":"ping"}\n'.repeat(100_000);
       for (const socket of sockets) {
         socket.pause();
         socket.write(requests);
       }
-      expect(await slowest(wire)).toBeLessThan(PATIENCE_MS);
-      expect((await resident(wire)) - before).toBeLessThan(TOLERANCE);
+      for (let round = 0; round < 4; round += 1) {
+        expect(await slowest(wire)).toBeLessThan(PATIENCE_MS);
+        expect((await resident(wire)) - before).toBeLessThan(TOLERANCE);
+      }
     }),
-  30_000,
+  60_000,
 );
 
 test(
