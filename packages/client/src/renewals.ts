@@ -264,8 +264,10 @@ export class Renewals implements Member {
     if (sent && !answered) this.#exposed = true;
     this.#failures += 1;
     this.#error = error;
-    if (!(error instanceof ReplyError) || error.retryable) this.#schedule(this.#retryDelay());
-    else if (isFinal(error.code) && this.#generation !== undefined) this.#endFor(error.code, () => error.copy());
+    if (!(error instanceof ReplyError) || error.retryable) {
+      // Asked sooner than it says, the daemon would only refuse again.
+      this.#schedule(Math.max(this.#retryDelay(), (error.retryAfter ?? 0) * 1000));
+    } else if (isFinal(error.code) && this.#generation !== undefined) this.#endFor(error.code, () => error.copy());
     else this.#refused(error, content);
   }
 

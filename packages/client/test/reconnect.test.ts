@@ -119,6 +119,36 @@ describe('while the daemon is unreachable', () => {
     expect(delays.slice(0, 8)).toEqual([10, 180, 200, 200, 800, 1600, 2500, 2500]);
   });
 
+  test('a daemon that is full is asked less and less often, and says why when nothing was asked of it', async () => {
+    const daemon = new FakeDaemon();
+    const client = daemon.client();
+    const errors: Error[] = [];
+    client.on('disconnect', ({ error }) => errors.push(error));
+    const dialled: number[] = [];
+    const refusal = '{"ok":false,"error":{"code":"over_limit","message":"full","limit":"maxConnections"}}\r\n';
+    await client.register('web', 1, { background: true });
+    for (let ms = 0; ms < 8000; ms += 10) {
+      await daemon.pass(10);
+      if (daemon.dials === dialled.length) continue;
+      dialled.push(daemon.clock.monotonic());
+      daemon.last.raw(refusal);
+      daemon.last.close();
+      await settle();
+    }
+    const pauses = dialled.slice(1).map((at, index) => at - (dialled[index] ?? at));
+    expect(pauses.length).toBeLessThan(15);
+    expect(Math.max(...pauses)).toBeGreaterThanOrEqual(1000);
+    const idle = daemon.client();
+    idle.on('disconnect', ({ error }) => errors.push(error));
+    const ping = idle.ping();
+    await settle();
+    daemon.last.reply({});
+    await ping;
+    daemon.last.raw(refusal);
+    await settle();
+    expect(errors.at(-1)).toMatchObject({ code: 'over_limit', limit: 'maxConnections' });
+  });
+
   test('an attempt that hangs is given up after connectTimeout', async () => {
     const daemon = new FakeDaemon();
     daemon.mode = 'silent';

@@ -18,6 +18,15 @@ test('a refusal carries the daemon’s code and words, and the connection stays'
   expect(daemon.dials).toBe(1);
 });
 
+test('a refusal over a bound says which, and when to ask again', async () => {
+  const daemon = new FakeDaemon();
+  const query = later(daemon.client().query('a'));
+  await settle();
+  const error = { code: 'over_limit', message: 'too fast', limit: 'maxRequestsPerSecond', retryAfter: 0.5 };
+  daemon.last.raw(`${JSON.stringify({ ok: false, error })}\r\n`);
+  expect(await failure(query)).toMatchObject({ ...error, retryable: true });
+});
+
 test('a code that is not known is bad_reply, with the daemon’s own words kept', async () => {
   const daemon = new FakeDaemon();
   const query = later(daemon.client().query('a'));
