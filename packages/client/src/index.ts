@@ -3,6 +3,7 @@ export {
   type AuditEvent,
   type AuditMessage,
   type AuditReply,
+  type BackupReply,
   type DestroyReply,
   type Endpoint,
   type ErrorCode,

@@ -5,6 +5,7 @@ import {
   type AcksReply,
   type AuditReply,
   type AuthReply,
+  type BackupReply,
   type ChangeEvent,
   type CommandType,
   type DestroyReply,
@@ -43,6 +44,8 @@ export const REPEATABLE: { readonly [C in CommandType]: boolean } = {
   watch: false,
   unwatch: false,
   ack: false,
+  // A page goes on where the page before ended, on the same connection.
+  backup: false,
   acks: true,
   explain: true,
   status: true,
@@ -132,6 +135,11 @@ const FORMS: { readonly [C in CommandType]: (fields: object) => fields is ReplyO
   ack: (fields): fields is object => typeof fields === 'object',
   acks: (fields): fields is AcksReply => hasNumbers(fields, ['watches', 'acknowledged']),
   explain: (fields): fields is ExplainReply => hasNumbers(fields, ['revision', 'watches']),
+  backup: (fields): fields is BackupReply =>
+    hasText(fields, 'epoch') &&
+    hasNumbers(fields, ['revision', 'taken', 'instances']) &&
+    'services' in fields &&
+    Array.isArray(fields.services),
   status: (fields): fields is StatusReply => hasText(fields, 'epoch') && 'instances' in fields,
   audit: (fields): fields is AuditReply => hasText(fields, 'kept') && hasList(fields, 'entries'),
   ping: (fields): fields is object => typeof fields === 'object',

@@ -69,6 +69,7 @@ const CHECKS: {
     key: checkName(required(fields, 'key'), 'key'),
     instance: checkInstance(fields) ?? UNNAMED,
   }),
+  backup: (fields, id) => ({ type: 'backup', id, after: checkCount(fields, 'after', 0) ?? 0 }),
   status: (_, id) => ({ type: 'status', id }),
   audit: (fields, id) => ({
     type: 'audit',

@@ -144,6 +144,12 @@ export interface InstanceRecord extends Labels {
   readonly left?: Timeout;
 }
 
+/** What everything that is registered at one moment is asked for with, page by page. */
+export interface BackupMessage {
+  /** The `next` of the page before, on the same connection; absent or 0 for the first page, which is of this moment. */
+  readonly after?: number;
+}
+
 export interface RegisterReply {
   /** `renewed`: nothing but time has changed. `updated`: it was there with other content. */
   readonly result: 'registered' | 'updated' | 'renewed';
@@ -339,6 +345,29 @@ export interface AuditReply {
   readonly entries: readonly AuditEntry[];
 }
 
+/** A registration, as a backup has it: `left`, and what nobody else is told. */
+export interface BackupRecord extends InstanceRecord {
+  /** When it was last changed, in ms since the Unix epoch. */
+  readonly changed: number;
+  /** The owner's secret; absent where it has none. */
+  readonly owner?: string;
+}
+
+/** A page of a backup. All but `next` and `services` is the same in every page. */
+export interface BackupReply {
+  readonly epoch: string;
+  /** The backup shows every change up to this one, and none after it. */
+  readonly revision: number;
+  /** When, in ms since the Unix epoch. */
+  readonly taken: number;
+  /** How many instances all pages have. */
+  readonly instances: number;
+  /** The `after` of the next page; absent in the last. */
+  readonly next?: number;
+  /** In the order of their generations. */
+  readonly services: readonly BackupRecord[];
+}
+
 /** Every command: what it takes and what it answers beside `ok` and `id`. */
 export interface Commands {
   register: { request: RegisterMessage; reply: RegisterReply };
@@ -350,6 +379,7 @@ export interface Commands {
   ack: { request: AckMessage; reply: object };
   acks: { request: AcksMessage; reply: AcksReply };
   explain: { request: ExplainMessage; reply: ExplainReply };
+  backup: { request: BackupMessage; reply: BackupReply };
   status: { request: object; reply: StatusReply };
   audit: { request: AuditMessage; reply: AuditReply };
   ping: { request: object; reply: object };

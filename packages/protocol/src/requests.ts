@@ -95,6 +95,11 @@ export interface AuditRequest extends CheckedRequest<'audit'> {
   readonly after: number | undefined;
 }
 
+export interface BackupRequest extends CheckedRequest<'backup'> {
+  /** 0 where it begins. */
+  readonly after: number;
+}
+
 export type Request =
   | RegisterRequest
   | QueryRequest
@@ -106,4 +111,5 @@ export type Request =
   | ExplainRequest
   | AuthRequest
   | AuditRequest
+  | BackupRequest
   | CheckedRequest<'heartbeat' | 'status' | 'ping' | 'hello'>;

@@ -183,6 +183,7 @@ const lookups = fc.oneof(
     },
     { requiredKeys: ['type'] },
   ),
+  fc.record({ type: fc.constant('backup'), id, after: number(0) }, { requiredKeys: ['type'] }),
 );
 
 const auth = fc.record(

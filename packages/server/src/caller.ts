@@ -1,6 +1,7 @@
 import type { Identity } from './access/tokens.js';
 import type { Rates } from './bounds.js';
 import type { Holder } from './registry/holder.js';
+import type { Instance } from './registry/instance.js';
 import type { Feed } from './watch/feed.js';
 
 /** Who asks, as commands see it. */
@@ -17,4 +18,20 @@ export interface Caller {
   readonly certificateName: string | undefined;
   /** How fast it may ask. */
   readonly rates: Rates;
+  /** The backup that it is reading; `undefined` where it reads none. */
+  backup: Backup | undefined;
+}
+
+/** A backup that a connection reads page by page: the registry at one moment. */
+export interface Backup {
+  readonly epoch: string;
+  /** Every change up to this one is in it. */
+  readonly revision: number;
+  /** When, in ms since the Unix epoch. */
+  readonly taken: number;
+  readonly instances: readonly Instance[];
+  /** What each of them had left then, in ms. */
+  readonly left: Float64Array;
+  /** How many of them were told. */
+  next: number;
 }

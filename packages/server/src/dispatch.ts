@@ -4,6 +4,7 @@ import { ack } from './commands/ack.js';
 import { acks } from './commands/acks.js';
 import { audit } from './commands/audit.js';
 import { auth } from './commands/auth.js';
+import { backup } from './commands/backup.js';
 import { destroy } from './commands/destroy.js';
 import { explain } from './commands/explain.js';
 import { heartbeat } from './commands/heartbeat.js';
@@ -35,6 +36,7 @@ const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
   ack,
   acks,
   explain,
+  backup,
   status,
   audit,
   ping,

@@ -304,7 +304,10 @@ export class RegistryServer implements LogHost, Counts {
   }
 
   onRollback(error: Error): void {
-    for (const session of this.#sessions) this.registry.giveBack(session.holder);
+    for (const session of this.#sessions) {
+      this.registry.giveBack(session.holder);
+      session.dropBackup();
+    }
     this.#partings.onRollback();
     this.#hub.rollBack();
     this.#audit?.record(undefined, 'undone', { revision: this.registry.revision, reason: error.message });

@@ -67,6 +67,7 @@ export class Session {
       identity: undefined,
       certificateName: certificateNameOf(stream),
       rates: core.bounds.ratesFrom(core.clock.now()),
+      backup: undefined,
     };
     stream.on('data', (chunk: Buffer) => {
       if (this.#isEnding) return;
@@ -113,6 +114,11 @@ export class Session {
     if (!this.#outbox.isEmpty || feed.isWaiting) this.#waiting.add(this);
     else if (this.#isEnding && !this.#reader.unread && !feed.isBusy) this.#finish();
     this.#watchLine();
+  }
+
+  /** What was undone may be in a backup that it is reading; that has to begin again. */
+  dropBackup(): void {
+    this.#caller.backup = undefined;
   }
 
   /** What waits for changes that were undone fails. */

@@ -31,6 +31,8 @@ const CORPUS: readonly string[] = [
   '{"type":"ack","watch":1,"revision":1}',
   '{"type":"acks","key":"redis","revision":1}',
   '{"type":"explain","key":"web","instance":"w-1"}',
+  '{"type":"backup"}',
+  '{"type":"backup","after":1}',
   '{"type":"status"}',
   '{"type":"ping","id":7}',
   '{"type":"hello"}',

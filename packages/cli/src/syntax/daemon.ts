@@ -123,3 +123,60 @@ Examples:
       await audit(flags, await makeContext());
     });
 }
+
+export function addBackup(program: Command, { makeContext }: Surroundings): void {
+  program
+    .command('backup')
+    .summary('write everything that is registered into a file')
+    .description(
+      'Writes everything that is registered at one moment into a file, while the registry goes on. Values and the ' +
+        'secrets of owners are in it: it is for its owner only (mode 600).',
+    )
+    .argument('<file>', 'where to; it must not be there yet')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  regctl backup reg-2026-01-31.jsonl
+  regctl restore --check reg-2026-01-31.jsonl`,
+    )
+    .action(async (file: string) => {
+      const { backup } = await import('../commands/backup.js');
+      await backup(file, await makeContext());
+    });
+}
+
+interface RestoreFlags {
+  readonly dataDir?: string;
+  readonly config?: string;
+  readonly replace?: boolean;
+  readonly check?: boolean;
+}
+
+export function addRestore(program: Command, { host, output }: Surroundings): void {
+  program
+    .command('restore')
+    .summary('make a data folder of a backup')
+    .description(
+      'Checks a backup, and makes a data folder of it that a registry starts with, under a new epoch. No registry may ' +
+        'be using the folder.',
+    )
+    .argument('<file>', 'a file that "regctl backup" has written')
+    .option('--data-dir <folder>', 'the data folder (env REG_DATA_DIR, default that of serve)')
+    .option('--config <file>', 'the JSON file of options that serve is started with (env REG_CONFIG)')
+    .option('--replace', 'set aside what the folder holds, into a folder within it')
+    .option('--check', 'only say whether the backup is whole')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  regctl restore reg-2026-01-31.jsonl --data-dir /var/lib/reg
+  regctl restore reg-2026-01-31.jsonl --replace
+  regctl restore --check reg-2026-01-31.jsonl`,
+    )
+    .action(async (file: string, { config, replace, check, ...flags }: RestoreFlags) => {
+      const { restore } = await import('../commands/restore.js');
+      const wanted = { file, flags, config, replace: replace === true, check: check === true };
+      await restore(wanted, { env: host.env, output });
+    });
+}

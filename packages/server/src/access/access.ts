@@ -18,6 +18,7 @@ const NEEDS: { readonly [T in Request['type']]: NamedAction | 'admin' | 'identit
   acks: 'watch',
   status: 'admin',
   audit: 'admin',
+  backup: 'admin',
   // These are about the connection that they come on: what it may not do, it holds and watches nothing of.
   heartbeat: 'identity',
   unwatch: 'identity',
