@@ -7,7 +7,7 @@ import { type Address, formatAddress, isLoopback } from './address.js';
 /** What scripts can branch on. The codes of `ERRORS` lead to them; 3 is for what only regctl calls a failure. */
 export const EXIT_CODES: Readonly<Record<number, string>> = {
   0: 'done',
-  1: 'an unexpected failure',
+  1: 'an unexpected failure, or not well (health, doctor)',
   2: 'wrong usage or input',
   3: 'nothing found (query of a name, explain), or not allowed',
   4: 'no registry answers at the address',

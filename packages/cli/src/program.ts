@@ -12,7 +12,16 @@ import type { Host } from './host.js';
 import { columnsOf, type Output } from './output.js';
 import { SHELLS } from './shells.js';
 import { addContext, addInit, addLogin, addLogout } from './syntax/access.js';
-import { addAudit, addBackup, addRestore, addServe, addStatus, loadServeOptions } from './syntax/daemon.js';
+import {
+  addAudit,
+  addBackup,
+  addDoctor,
+  addHealth,
+  addRestore,
+  addServe,
+  addStatus,
+  loadServeOptions,
+} from './syntax/daemon.js';
 import { addExplain, addQuery, addWait, addWatch } from './syntax/finding.js';
 import { addDestroy, addRegister, addRun } from './syntax/registering.js';
 import type { Surroundings } from './syntax/syntax.js';
@@ -50,6 +59,8 @@ export async function makeProgram(
   addServe(program, surroundings, NEED_SERVER.some((name) => args.includes(name)) ? await loadServeOptions() : []);
   addStatus(program, surroundings);
   addAudit(program, surroundings);
+  addHealth(program, surroundings);
+  addDoctor(program, surroundings);
   addBackup(program, surroundings);
   addRestore(program, surroundings);
   addToken(program, surroundings);

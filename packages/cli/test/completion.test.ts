@@ -73,6 +73,10 @@ describe('completion in bash', () => {
       'serve',
       'status',
       'audit',
+      'health',
+      'doctor',
+      'backup',
+      'restore',
       'token',
       'init',
       'login',
@@ -81,7 +85,7 @@ describe('completion in bash', () => {
       'completion',
     ];
     expect(complete('regctl ').words).toEqual([...commands, 'help']);
-    expect(complete('regctl re').words).toEqual(['register']);
+    expect(complete('regctl re').words).toEqual(['register', 'restore']);
     expect(complete('regctl --json que').words).toEqual(['query']);
     expect(complete('regctl help de').words).toEqual(['destroy']);
   });

@@ -28,6 +28,7 @@ export const ERRORS = {
   over_limit: { text: 'a bound of the daemon is reached', retryable: true, exit: 6 },
   too_many_watches: { text: 'the daemon has as many watches as it takes', retryable: true, exit: 6 },
   unknown_watch: { text: 'this connection has no such watch', retryable: false, exit: 2 },
+  unknown_backup: { text: 'this connection reads no such backup', retryable: false, exit: 6 },
   storage_full: { text: 'no space is left where the daemon keeps its data', retryable: true, exit: 6 },
   storage_failed: { text: 'the daemon cannot write where it keeps its data', retryable: true, exit: 6 },
   shutting_down: { text: 'the daemon is shutting down', retryable: true, exit: 6 },

@@ -88,7 +88,7 @@ test('an empty registry has a backup of one page, and what has expired is in non
 test('a page that does not follow the one before is refused, and so is one of a backup that nobody has begun', async () => {
   await using daemon = await startDaemon();
   const peer = await fill(daemon, 12);
-  const refused = { ok: false, error: { code: 'bad_request' } };
+  const refused = { ok: false, error: { code: 'unknown_backup' } };
   expect(await peer.ask({ type: 'backup', after: 3 })).toMatchObject(refused);
   const first = await peer.ask({ type: 'backup' });
   expect(await peer.ask({ type: 'backup', after: Number(first['next']) + 1 })).toMatchObject(refused);
@@ -110,6 +110,6 @@ test('a backup waits for what it shows to be durable, and ends where that is und
   writer.send({ type: 'register', key: 'later', values: 1 });
   await settle();
   log.commit();
-  expect(await reader.ask({ type: 'backup', after: 5 })).toMatchObject({ error: { code: 'bad_request' } });
+  expect(await reader.ask({ type: 'backup', after: 5 })).toMatchObject({ error: { code: 'unknown_backup' } });
   expect(await reader.ask({ type: 'backup' })).toMatchObject({ instances: 1, services: [{ key: 'later' }] });
 });

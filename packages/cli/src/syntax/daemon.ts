@@ -180,3 +180,61 @@ Examples:
       await restore(wanted, { env: host.env, output });
     });
 }
+
+interface DoctorFlags {
+  readonly config?: string;
+  readonly dataDir?: string;
+  readonly host?: string;
+  readonly port?: string;
+}
+
+export function addDoctor(program: Command, { host, output, exit }: Surroundings): void {
+  program
+    .command('doctor')
+    .summary('look for what keeps a registry from working here')
+    .description(
+      'Looks at what a registry needs of this machine: options, data folder, disk, clock, descriptors, port. It changes ' +
+        'nothing, and says of what it finds how to mend it. Ends with exit code 1 where something is bad.',
+    )
+    .option('--config <file>', 'the JSON file of options that serve is started with (env REG_CONFIG)')
+    .option('--data-dir <folder>', 'the data folder (env REG_DATA_DIR, default that of serve)')
+    .option('--host <address>', 'address that it listens on (env REG_HOST)')
+    .option('--port <number>', 'TCP port (env REG_PORT)')
+    .addHelpText(
+      'after',
+      `
+Run it as the user that the registry runs as, and with the same environment.
+
+Examples:
+  regctl doctor
+  regctl doctor --config /etc/reg/reg.json
+  regctl doctor --json | jq '.findings[] | select(.verdict != "good")'`,
+    )
+    .action(async ({ config, ...flags }: DoctorFlags) => {
+      const { doctor } = await import('../commands/doctor.js');
+      if (!(await doctor({ flags, config }, { env: host.env, output }))) exit(1);
+    });
+}
+
+export function addHealth(program: Command, { makeContext, exit }: Surroundings): void {
+  program
+    .command('health')
+    .summary('say by the exit code whether the registry works')
+    .description(
+      'Ends with 0 where the registry answers, and with 1 where it does not within --timeout (2s). With --ready it also ' +
+        'has to take changes, and the grace after its start has to be over.',
+    )
+    .option('--ready', 'whether clients should be sent to it')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  regctl health                      is it to be restarted? (liveness)
+  regctl health --ready              may clients be sent to it? (readiness)
+  regctl health --timeout 500ms`,
+    )
+    .action(async ({ ready }: { readonly ready?: boolean }) => {
+      const { health } = await import('../commands/health.js');
+      if (!(await health(ready ? 'ready' : 'alive', await makeContext('2s')))) exit(1);
+    });
+}

@@ -16,7 +16,7 @@ export function backup({ id, after }: BackupRequest, core: Core, caller: Caller)
   if (after === 0) caller.backup = begin(core);
   const { backup } = caller;
   if (backup === undefined || (after !== 0 && backup.next !== after)) {
-    throw new RegistryError('bad_request', 'no backup on this connection goes on there: begin one, without "after"');
+    throw new RegistryError('unknown_backup', 'no backup on this connection goes on there: begin one, without "after"');
   }
   const { epoch, revision, taken, instances } = backup;
   const services = nextPage(backup).join(',');
