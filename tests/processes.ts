@@ -62,9 +62,19 @@ export interface DaemonProcess extends AsyncDisposable {
   stop(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts `regctl serve` on a free port, and waits for it to say that it is ready. */
-export async function startDaemon(args: readonly string[], port = 0): Promise<DaemonProcess> {
-  const child = spawn(process.execPath, [REGCTL, 'serve', '--port', String(port), '--log-level', 'warn', ...args], {
+/**
+ * Starts `regctl serve` on a free port, and waits for it to say that it is ready.
+ *
+ * @param prefix a command that takes another, and becomes it.
+ */
+export async function startDaemon(
+  args: readonly string[],
+  port = 0,
+  prefix: readonly string[] = [],
+): Promise<DaemonProcess> {
+  const serve = [process.execPath, REGCTL, 'serve', '--port', String(port), '--log-level', 'warn', ...args];
+  const [command = '', ...rest] = [...prefix, ...serve];
+  const child = spawn(command, rest, {
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

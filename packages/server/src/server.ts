@@ -18,6 +18,7 @@ import type { Change } from './change.js';
 import { RegistryClock, Turn } from './clock.js';
 import { boundsOf, type Config, checkExposure, defaultConfig, limitsOf, tlsFilesOf } from './config.js';
 import type { Core, Counts } from './core.js';
+import { connectionsThatFit } from './descriptors.js';
 import { ExpiryLoop } from './expiry.js';
 import { DiskLog } from './log/disk.js';
 import type { Log, LogHost } from './log/log.js';
@@ -50,6 +51,8 @@ const DRAIN_MS = 700;
 /** How often it is looked whether somebody may do something else than before. A right that was taken is gone after so long. */
 const ACCESS_CHECK_MS = 500;
 const LOOK_MS = 1000;
+/** How often it is said that connections are closed for want of descriptors. */
+const DROPS_SAID_MS = 10_000;
 /** A connection on which nothing came for so long is probed by the system: its peer may have vanished. */
 const KEEP_ALIVE_MS = 60_000;
 const PORT: PortOptions = {
@@ -193,6 +196,7 @@ export class RegistryServer implements LogHost, Counts {
     const { host, port } = this.config;
     const tcp = await this.#makePort();
     this.#tcp = tcp;
+    this.#leaveDescriptors(tcp);
     try {
       await new Promise<void>((resolve, reject) => {
         tcp.once('error', reject);
@@ -233,6 +237,23 @@ export class RegistryServer implements LogHost, Counts {
       await this.close();
       throw error;
     }
+  }
+
+  /** Closes connections for which there are no descriptors, and says so: the system would do it without a word. */
+  #leaveDescriptors(tcp: TcpServer): void {
+    const fit = connectionsThatFit();
+    if (fit === undefined) return;
+    tcp.maxConnections = fit;
+    let saidAt = Number.NEGATIVE_INFINITY;
+    tcp.on('drop', () => {
+      const now = this.clock.now();
+      if (now - saidAt < DROPS_SAID_MS) return;
+      saidAt = now;
+      this.logger.error(
+        { connections: fit },
+        'no descriptors are left for more connections: new ones are closed. Raise LimitNOFILE or ulimit -Hn',
+      );
+    });
   }
 
   /** How many connections are open. */

@@ -86,6 +86,7 @@ describe.each([
     ['is full after a part of a write', 'storage_full', (): void => disk.leaveRoom(50)],
     ['is over its quota', 'storage_full', (): void => void disk.faults.set('write', 'EDQUOT')],
     ['fails to write', 'storage_failed', (): void => void disk.faults.set('write', 'EIO')],
+    ['was remounted read-only', 'storage_failed', (): void => void disk.faults.set('write', 'EROFS')],
   ])('a disk that %s', (_, code, breakDisk) => {
     it('undoes what is not durable, and refuses changes', async () => {
       const state = stateOf(host);
