@@ -21,7 +21,7 @@ export function good(subject: string, says: string): Finding {
   return { subject, verdict: 'good', says };
 }
 
-export function doubtful(subject: string, says: string, mend: string): Finding {
+function doubtful(subject: string, says: string, mend: string): Finding {
   return { subject, verdict: 'doubtful', says, mend };
 }
 
