@@ -41,6 +41,7 @@ export class Audit {
       number: this.#last + 1,
       at: this.#clock.wall(),
       event,
+      ...(caller?.identity === undefined ? {} : { caller: caller.identity.name }),
       ...(caller === undefined ? {} : { peer: caller.holder.peer }),
       ...details,
       ...(instance === undefined || instance === UNNAMED ? {} : { instance }),

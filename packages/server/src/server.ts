@@ -144,9 +144,9 @@ export class RegistryServer implements LogHost, Counts {
 
   async #start(): Promise<void> {
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
-    const { tokens } = this.config;
-    if (tokens !== undefined) this.#access = new Access(tokens, this.clock, this.logger);
     this.#audit = await this.#openAudit();
+    const { tokens } = this.config;
+    if (tokens !== undefined) this.#access = new Access(tokens, this.clock, this.logger, this.#audit);
     await this.#log.open(this);
     const { size } = this.registry;
     // An empty registry, too, may be one that has forgotten who is on the way back.
@@ -296,6 +296,7 @@ export class RegistryServer implements LogHost, Counts {
     try {
       this.#tls?.reload();
       this.logger.info('reloaded');
+      if (this.#tls !== undefined) this.#audit?.record(undefined, 'reloaded', { reason: 'the certificates' });
     } catch (error) {
       this.logger.error({ err: error }, 'the certificates could not be reloaded: the old ones stay');
     }

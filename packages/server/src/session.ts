@@ -69,6 +69,8 @@ export class Session {
       rates: core.bounds.ratesFrom(core.clock.now()),
       backup: undefined,
     };
+    const { certificateName } = this.#caller;
+    if (certificateName !== undefined) core.access?.recognise([certificateName], this.#caller);
     stream.on('data', (chunk: Buffer) => {
       if (this.#isEnding) return;
       this.#hasSpoken = true;

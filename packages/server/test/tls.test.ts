@@ -9,6 +9,7 @@ import { type Logger, pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Identity, issueClient, issueServer, makeAuthority } from '../../cli/src/certificates.js';
 import { certificateNameOf } from '../src/tls.js';
+import { rule, TokensFile } from './access/tokens-file.js';
 
 const NOW = Date.now();
 const CA = await makeAuthority('Authority', NOW);
@@ -163,6 +164,40 @@ describe('a port that wants certificates of clients', () => {
     };
     expect(await outcome(dial(port, withKeys(PAYMENTS)))).toBe('ok');
     expect(names).toEqual(['payments']);
+  });
+
+  test('takes who is named by an entry of the file of tokens for who that says, and nobody else', async () => {
+    const file = new TokensFile();
+    file.addCertificate('billing', 'payments', [rule(['register'], 'pay')]);
+    const { port } = await open({ clients: true, tokens: file.path, audit: 'memory' });
+    const known = dial(port, withKeys(PAYMENTS));
+    expect(await ask(known, { type: 'register', key: 'pay', values: 1 })).toMatchObject({ ok: true });
+    expect(await ask(known, { type: 'query', key: 'pay' })).toMatchObject({
+      error: { code: 'forbidden', message: expect.stringContaining('billing') },
+    });
+    for (const name of ['Payments', 'payments2', 'billing']) {
+      const other = dial(port, withKeys(await issueClient(CA, name, NOW)));
+      expect(await ask(other, { type: 'ping' })).toMatchObject({ error: { code: 'unauthenticated' } });
+    }
+  });
+
+  test('knows nobody by a certificate that it did not ask for', async () => {
+    const file = new TokensFile();
+    file.addCertificate('billing', 'payments', [rule(['admin'], '*')]);
+    const { port } = await open({ tokens: file.path });
+    const reply = await ask(dial(port, withKeys(PAYMENTS)), { type: 'ping' });
+    expect(reply).toMatchObject({ error: { code: 'unauthenticated' } });
+  });
+
+  test('ends what somebody may do by a certificate when its entry is gone', async () => {
+    const file = new TokensFile();
+    file.addCertificate('billing', 'payments', [rule(['admin'], '*')]);
+    const { server, port } = await open({ clients: true, tokens: file.path });
+    const socket = dial(port, withKeys(PAYMENTS));
+    expect(await ask(socket, { type: 'status' })).toMatchObject({ ok: true });
+    file.remove('billing');
+    server.reload();
+    expect(await ask(socket, { type: 'ping' })).toMatchObject({ error: { code: 'unauthenticated' } });
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { ALL, RegistryError, type Request, RequestError, type Scope } from '@reg/protocol';
+import type { Audit } from '../audit.js';
 import type { Caller } from '../caller.js';
 import type { RegistryClock } from '../clock.js';
 import type { Logger } from '../logger.js';
@@ -28,6 +29,9 @@ const NEEDS: { readonly [T in Request['type']]: NamedAction | 'admin' | 'identit
   auth: 'nothing',
 };
 
+/** Within so many ms one denial of a connection is recorded: the record is bounded, and what floods it hides the rest. */
+const DENIALS_MS = 1000;
+
 /**
  * Who may do what, where authentication is required. It says who a caller is, and decides about each request before it
  * is carried out. What a caller may do follows the file of tokens within half a second, on open connections too.
@@ -36,16 +40,20 @@ export class Access {
   readonly #path: string;
   readonly #clock: RegistryClock;
   readonly #logger: Logger;
+  readonly #audit: Audit | undefined;
+  /** Registry time of the last denial on each connection that was recorded. */
+  readonly #denied = new WeakMap<Caller, number>();
   readonly #throttle: Throttle;
   #entries: Entries;
   /** What tells this file from one that has taken its place. */
   #stamp: string;
 
   /** @throws {RegistryError} `access_failed` where the file cannot be used. */
-  constructor(path: string, clock: RegistryClock, logger: Logger) {
+  constructor(path: string, clock: RegistryClock, logger: Logger, audit: Audit | undefined) {
     this.#path = path;
     this.#clock = clock;
     this.#logger = logger;
+    this.#audit = audit;
     this.#throttle = new Throttle(clock);
     // Before it is read: what is written meanwhile is read again.
     this.#stamp = stampOf(path);
@@ -61,14 +69,15 @@ export class Access {
     const need = NEEDS[request.type];
     if (need === 'nothing') return;
     const { identity } = caller;
-    if (identity === undefined) throw unauthenticated();
+    if (identity === undefined) throw this.#deny(unauthenticated(), request, caller);
     if (need === 'identity') return;
     if (need === 'admin') {
-      if (!identity.rights.isAdmin) throw new RegistryError('forbidden', `${identity.name} is no admin`);
-      return;
+      if (identity.rights.isAdmin) return;
+      throw this.#deny(new RegistryError('forbidden', `${identity.name} is no admin`), request, caller);
     }
     const service = serviceOf(request);
-    if (service !== undefined && !identity.rights.allows(need, service)) throw forbidden(identity, need, service);
+    if (service === undefined || identity.rights.allows(need, service)) return;
+    throw this.#deny(forbidden(identity, need, service), request, caller);
   }
 
   /** Which services a caller may do this to; `undefined` for all. */
@@ -96,10 +105,12 @@ export class Access {
       const known = this.#entries.find(token);
       if (known === undefined) throw new RegistryError('unauthenticated', 'the token is not valid');
       this.#requireInForce(known);
-      this.#become(caller, known.identity);
+      this.#admit(caller, known.identity, 'with a token');
       return known.identity;
     } catch (error) {
       this.#throttle.fail(caller);
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#audit?.record(caller, 'auth_failed', { reason });
       throw error;
     }
   }
@@ -112,7 +123,7 @@ export class Access {
   recognise(names: readonly string[], caller: Caller): boolean {
     const known = this.#entries.findCertificate(names);
     if (known === undefined) return false;
-    this.#become(caller, known.identity);
+    this.#admit(caller, known.identity, 'with a certificate');
     return true;
   }
 
@@ -127,6 +138,7 @@ export class Access {
     try {
       this.#entries = new Entries(readEntries(this.#path), this.#entries);
       this.#logger.info({ file: this.#path }, 'tokens read again');
+      this.#audit?.record(undefined, 'reloaded', { reason: 'the tokens' });
     } catch (error) {
       this.#logger.error({ err: error }, 'the tokens cannot be read again: those from before stay in force');
     }
@@ -138,7 +150,27 @@ export class Access {
     if (identity === undefined) return;
     const known = this.#entries.get(identity.id);
     const isProved = known?.identity.proof === identity.proof && isInForce(known, this.#clock.wall());
+    if (!isProved) this.#audit?.record(caller, 'revoked', { reason: endOf(identity, known) });
     this.#become(caller, isProved ? known.identity : undefined);
+  }
+
+  /** Records a denial, but of a connection that goes on asking only one a second. @returns the error. */
+  #deny(error: RegistryError, request: Request, caller: Caller): RegistryError {
+    if (this.#audit === undefined) return error;
+    const now = this.#clock.now();
+    if (now - (this.#denied.get(caller) ?? Number.NEGATIVE_INFINITY) < DENIALS_MS) return error;
+    this.#denied.set(caller, now);
+    const service = serviceOf(request);
+    const reason = `${request.type}: ${error.code}`;
+    this.#audit.record(caller, 'denied', { ...(service === undefined ? {} : { service }), reason });
+    return error;
+  }
+
+  /** Who proves once more who it is anyway is no news. */
+  #admit(caller: Caller, identity: Identity, how: string): void {
+    if (caller.identity === identity) return;
+    this.#become(caller, identity);
+    this.#audit?.record(caller, 'authenticated', { reason: how });
   }
 
   #requireInForce(known: Known): void {
@@ -153,6 +185,12 @@ export class Access {
     caller.identity = identity;
     caller.feed.regard(this.sight('watch', caller), (scope) => refusalOf(scope, identity));
   }
+}
+
+/** Why somebody is not known any more, by what their entry says now. */
+function endOf({ proof }: Identity, known: Known | undefined): string {
+  if (known?.identity.proof !== proof) return 'its entry is gone';
+  return known.revoked === undefined ? 'it has expired' : 'it was revoked';
 }
 
 /** Why a watch of this scope would be refused; `undefined` where it would not. */
