@@ -219,10 +219,14 @@ describe('regctl init', () => {
     const folder = join(temporary(), 'reg');
     const { code, out } = await run(['init', folder, '--name', 'registry.example.org']);
     expect(code).toBe(0);
+    const [token = ''] = /reg_[\w-]+$/m.exec(out) ?? [];
+    expect(readFileSync(join(folder, 'tokens.json'), 'utf8')).not.toContain(token.split('_').slice(2).join('_'));
     expect(out).toContain(`regctl serve --config ${folder}/reg.json`);
     const { addr } = await serve(folder);
     expect((await run(['login', addr])).err).toMatch(/certificate/);
-    expect(await run(['login', addr, '--tls-ca', join(folder, 'ca.pem')])).toMatchObject({ code: 0 });
+    const ca = ['--tls-ca', join(folder, 'ca.pem')];
+    expect((await run(['login', addr, ...ca])).err).toContain('wants to know who asks');
+    expect(await run(['login', addr, ...ca, '--token-stdin'], { input: `${token}\n` })).toMatchObject({ code: 0 });
     expect(await run(['register', 's', 'v'])).toMatchObject({ code: 0 });
     expect((await run(['query', 's'])).out).toContain('v');
   });
@@ -237,6 +241,8 @@ describe('regctl init', () => {
     const own = ['--tls-cert', join(folder, 'client-ci.pem'), '--tls-key', join(folder, 'client-ci-key.pem')];
     expect(await run(['login', addr, ...ca, ...own])).toMatchObject({ code: 0 });
     expect((await run(['context'])).out).toContain('certificate');
+    expect(await run(['register', 's', 'v'])).toMatchObject({ code: 0 });
+    expect((await run(['status'])).err).toContain('ci is no admin');
   });
 
   it('keeps keys to itself, and shows none', async () => {
@@ -252,6 +258,7 @@ describe('regctl init', () => {
       'reg.json': true,
       'server-key.pem': true,
       'server.pem': false,
+      'tokens.json': true,
     });
   });
 

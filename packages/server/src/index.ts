@@ -1,5 +1,5 @@
 export { parseRules, type Rule as AccessRule } from './access/rules.js';
-export { changeEntries, type Entry as AccessEntry, makeToken, readEntries } from './access/tokens.js';
+export { changeEntries, type Entry as AccessEntry, formatEntries, makeToken, readEntries } from './access/tokens.js';
 export { type BackupHeader, writeBackup } from './backup/file.js';
 export { checkBackup, type Restored, type RestoreOptions, restoreBackup } from './backup/restore.js';
 export {

@@ -4,6 +4,14 @@ import { type Context, withClient } from '../context.js';
 /** What is asked of a registry: that it answers, or that it is one to send clients to. */
 export type Health = 'alive' | 'ready';
 
+/** Answers of a registry that is there, but not for who asks. */
+const REFUSALS: readonly string[] = [
+  'unauthenticated',
+  'forbidden',
+  'throttled',
+  'over_limit',
+] satisfies RegistryError['code'][];
+
 /**
  * Asks a registry how it is, for programs that look again and again. It takes no longer than `--timeout`, whatever the
  * registry does. Nothing is asked of the disk: one that hangs is no reason to kill the daemon that waits for it.
@@ -43,6 +51,8 @@ async function findReason(wanted: Health, context: Context): Promise<string | un
     });
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
+    // It has answered, and that is what was asked. How it is, it tells only whom it knows.
+    if (wanted === 'alive' && REFUSALS.includes(error.code)) return undefined;
     // What to do about it is in further lines, for people.
     return error.code === 'aborted' ? 'it did not answer in time' : (error.message.split('\n')[0] ?? error.message);
   }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { formatEndpoint } from '@reg/protocol';
+import { type AccessEntry, formatEntries, makeToken } from '@reg/server';
 import { issueClient, issueServer, makeAuthority } from '../certificates.js';
 import { CommandError } from '../errors.js';
 import type { Output } from '../output.js';
@@ -13,7 +14,7 @@ export interface InitArguments {
   readonly port: string;
   /** Further names and addresses under which clients reach it. */
   readonly name: readonly string[];
-  /** Clients that get certificates; then everybody needs one. */
+  /** Clients that get certificates, and may then register, query and watch; then everybody needs one. */
   readonly client: readonly string[];
 }
 
@@ -34,7 +35,7 @@ interface File {
 const WILDCARDS: readonly string[] = ['0.0.0.0', '::'];
 const CLIENT_NAME = /^[\w.-]{1,64}$/;
 
-/** Makes a folder that `regctl serve --config` runs a registry from, with TLS, and an authority of its own. */
+/** Makes a folder that `regctl serve --config` runs a registry from, with TLS, an authority of its own, and one admin. */
 export async function init({ folder, host, port, name, client }: InitArguments, context: InitContext): Promise<void> {
   const { output, now } = context;
   const bad = client.find((each) => !CLIENT_NAME.test(each));
@@ -48,13 +49,27 @@ export async function init({ folder, host, port, name, client }: InitArguments, 
     tlsCert: path('server.pem'),
     tlsKey: path('server-key.pem'),
     ...(client.length > 0 && { tlsCa: path('ca.pem') }),
+    tokens: path('tokens.json'),
   };
+  const { token, entry } = makeToken('admin', [{ actions: ['admin'], names: ['*'] }], now);
+  const entries = [entry, ...client.map(entryOf)];
   const hosts = new Set([...name, host, 'localhost', '127.0.0.1', '::1', hostname()].filter(isReachable));
-  const files = [...(await makeCertificates([...hosts], client, now)), asFile('reg.json', json(config), true)];
+  const files = [
+    ...(await makeCertificates([...hosts], client, now)),
+    asFile('tokens.json', formatEntries(entries), true),
+    asFile('reg.json', json(config), true),
+  ];
   writeAll(resolve(folder), files);
   const address = formatEndpoint({ host: [...hosts][0] ?? 'localhost', port: config.port, secure: true });
   const written = files.map((file) => path(file.name));
-  output.result({ folder: resolve(folder), address, files: written }, told(path, address, client).join('\n'));
+  const document = { folder: resolve(folder), address, token, files: written };
+  output.result(document, told(path, address, token, client).join('\n'));
+}
+
+/** What is known of who has a client's certificate. */
+function entryOf(client: string, index: number): AccessEntry {
+  const rules = [{ actions: ['register', 'query', 'watch'] as const, names: ['*'] }];
+  return { id: `client${index + 1}`, name: client, certificate: client, rules };
 }
 
 async function makeCertificates(hosts: readonly string[], clients: readonly string[], now: number): Promise<File[]> {
@@ -87,18 +102,22 @@ function writeAll(folder: string, files: readonly File[]): void {
   }
 }
 
-function told(path: (file: string) => string, address: string, clients: readonly string[]): string[] {
+function told(path: (file: string) => string, address: string, token: string, clients: readonly string[]): string[] {
   const [client] = clients;
   const identity =
     client === undefined
       ? ''
       : ` --tls-cert ${path(`client-${client}.pem`)} --tls-key ${path(`client-${client}-key.pem`)}`;
   return [
-    `wrote ${path('reg.json')}, an authority of its own (ca.pem) and certificates`,
+    `wrote ${path('reg.json')}, an authority of its own (ca.pem), certificates, and who may do what (tokens.json)`,
+    '',
+    'The token of admin, shown this once:',
+    `  ${token}`,
     '',
     'Type next:',
     `  regctl serve --config ${path('reg.json')}`,
-    `  regctl login ${address} --tls-ca ${path('ca.pem')}${identity}`,
+    `  regctl login ${address} --token-stdin --tls-ca ${path('ca.pem')}${identity}     # paste the token, then Ctrl-D`,
+    `  regctl token create payments --allow register,query,watch:payments --tokens ${path('tokens.json')}`,
     '',
     `Clients need ca.pem. Keep ca-key.pem away from the machine that serves: who has it can pose as the registry.`,
   ];

@@ -8,10 +8,10 @@ import { append, type Surroundings } from './syntax.js';
 export function addInit(program: Command, { output }: Surroundings): void {
   program
     .command('init')
-    .summary('set up a registry with TLS')
+    .summary('set up a registry with TLS and a first token')
     .description(
-      'Writes a configuration for regctl serve into a folder, an authority of its own, and a certificate that this signs. ' +
-        'Nothing that is there is replaced.',
+      'Writes a configuration for regctl serve into a folder, an authority of its own, a certificate that this signs, and ' +
+        'a token for an admin, which is shown once. Nothing that is there is replaced.',
     )
     .argument('<folder>', 'where to; it is made if it is not there')
     .option('--host <address>', 'address to listen on (default 127.0.0.1)', '127.0.0.1')

@@ -164,6 +164,11 @@ export function readEntries(path: string): readonly Entry[] {
   return parseEntries(readText(path), path);
 }
 
+/** The text of a file of tokens. */
+export function formatEntries(entries: readonly Entry[]): string {
+  return `${JSON.stringify({ version: VERSION, entries }, undefined, 2)}\n`;
+}
+
 /**
  * Changes the file of tokens: a new file takes the place of the old. While it is being written nobody else may.
  *
@@ -185,7 +190,7 @@ export function changeEntries(path: string, change: (entries: readonly Entry[]) 
 
 function replace(path: string, draft: string, file: number, entries: readonly Entry[]): void {
   try {
-    writeSync(file, `${JSON.stringify({ version: VERSION, entries }, undefined, 2)}\n`);
+    writeSync(file, formatEntries(entries));
     fsyncSync(file);
     renameSync(draft, path);
   } catch (error) {
