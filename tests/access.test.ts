@@ -27,7 +27,7 @@ test('init, serve, login: who has the token gets in and lets others in, and nobo
   });
   expect(await regctl(['health', '--ready', ...stranger], env)).toMatchObject({
     code: 1,
-    stdout: expect.stringMatching(/^not ready: .*authenticate/),
+    stdout: expect.stringMatching(/^not ready: .* wants to know who asks/),
   });
 
   const login = [REGCTL, 'login', address, '--token-stdin', ...ca];

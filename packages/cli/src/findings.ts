@@ -5,6 +5,7 @@ import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, statfsSync, s
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Clock, Endpoint } from '@reg/protocol';
+import { readEntries } from '@reg/server';
 import { age, DAY } from './duration.js';
 
 /** `bad` keeps a registry from working, `doubtful` will or may. */
@@ -187,6 +188,25 @@ export function lookAtCertificate(path: string, wall: number): Finding {
   if (wall >= until) return bad(subject, `${path} ended ${age(wall - until)} ago`, mend);
   const says = `${path} is valid for another ${age(until - wall)}`;
   return until - wall < RENEWAL_MS ? doubtful(subject, says, mend) : good(subject, says);
+}
+
+/** Whether the file of tokens can be used, and lets anybody rule. */
+export function lookAtTokens(path: string, wall: number): Finding {
+  const subject = 'tokens';
+  try {
+    const admins = readEntries(path).filter((entry) => entry.rules.some(({ actions }) => actions.includes('admin')));
+    const inForce = admins.some(
+      (entry) => 'certificate' in entry || (entry.revoked === undefined && (entry.expires ?? wall + 1) > wall),
+    );
+    if (inForce) return good(subject, `${path} says who may do what`);
+    return doubtful(subject, `${path} has no admin`, `regctl token create admin --admin --tokens ${path}`);
+  } catch (error) {
+    return bad(
+      subject,
+      String(error instanceof Error ? error.message : error),
+      'regctl init and token create write it',
+    );
+  }
 }
 
 function codeOf(error: unknown): unknown {

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { resolveConfig } from '@reg/server';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CERTIFICATE } from '../../client/test/certificate.js';
 import {
@@ -42,6 +43,31 @@ describe('regctl doctor', () => {
     expect(subjects).toEqual(['configuration', 'data folder', 'disk', 'disk space', 'clock', 'port']);
     expect(findings.at(-1)?.says).toContain('a registry answers');
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('looks at TLS and tokens too, and finds a registry behind them', async () => {
+    const folder = temporaryFolder();
+    expect((await regctl(['init', folder])).code).toBe(0);
+    const config = resolveConfig({ flags: {}, env: {}, file: join(folder, 'reg.json') });
+    const { addr } = await startServer({ ...config, port: 0, storage: 'memory' });
+    const { code, findings } = await examine('--config', join(folder, 'reg.json'), '--port', addr.replace(/.*:/, ''));
+    expect(code).toBe(0);
+    expect(verdictOf(findings, 'certificate')).toBe('good');
+    expect(verdictOf(findings, 'tokens')).toBe('good');
+    expect(findings.at(-1)?.says).toContain('a registry answers');
+  });
+
+  it.each([
+    ['no admin', '{"version":1,"entries":[]}', 'doubtful', 0],
+    ['nonsense', 'nonsense', 'bad', 1],
+  ])('judges a file of tokens with %s', async (_, text, verdict, expected) => {
+    const folder = temporaryFolder();
+    const [tokens, config] = [join(folder, 'tokens.json'), join(folder, 'reg.json')];
+    writeFileSync(tokens, text, { mode: 0o600 });
+    writeFileSync(config, JSON.stringify({ storage: 'memory', port: 0, tokens }));
+    const { code, findings } = await examine('--config', config);
+    expect(verdictOf(findings, 'tokens')).toBe(verdict);
+    expect(code).toBe(expected);
   });
 
   it('ends with 1 where another program has the port, and says what to do', async () => {

@@ -1,7 +1,9 @@
-import { existsSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { connect } from '@reg/client';
-import { type Clock, RegistryError, systemClock } from '@reg/protocol';
+import { type Clock, type Endpoint, RegistryError, systemClock } from '@reg/protocol';
 import { type Config, createServer, resolveConfig } from '@reg/server';
 import {
   bad,
@@ -14,6 +16,7 @@ import {
   lookAtFolder,
   lookAtPort,
   lookAtSpace,
+  lookAtTokens,
 } from '../findings.js';
 import type { Line } from '../table.js';
 import type { ServeContext } from './serve.js';
@@ -57,16 +60,17 @@ async function examine(read: () => Config, clock: Clock): Promise<Finding[]> {
     if (!(error instanceof RegistryError)) throw error;
     return [bad('configuration', error.message, 'put it right; regctl serve --help tells every option')];
   }
-  const { storage, dataDir, host, port } = config;
+  const { storage, dataDir, host, port, tlsCert, tokens } = config;
   const findings: Finding[] = [good('configuration', 'every option is one that the daemon takes')];
   if (storage === 'disk') findings.push(...lookAtData(dataDir, clock));
   findings.push(await lookAtClock(clock));
   const descriptors = lookAtDescriptors();
   if (descriptors !== undefined) findings.push(descriptors);
-  if ('tlsCert' in config && typeof config.tlsCert === 'string' && config.tlsCert !== '') {
-    findings.push(lookAtCertificate(config.tlsCert, clock.wall()));
-  }
-  findings.push(await lookAtPort({ host, port }, port !== 0 && (await isRegistry({ host, port }))));
+  if (tlsCert !== undefined) findings.push(lookAtCertificate(tlsCert, clock.wall()));
+  if (tokens !== undefined) findings.push(lookAtTokens(tokens, clock.wall()));
+  const endpoint: Endpoint = { host, port };
+  const isThere = tlsCert === undefined ? isRegistry : (at: Endpoint) => hasCertificate(at, tlsCert);
+  findings.push(await lookAtPort(endpoint, port !== 0 && (await isThere(endpoint))));
   return findings;
 }
 
@@ -80,7 +84,7 @@ function lookAtData(dataDir: string, clock: Clock): Finding[] {
 }
 
 /** Whether a registry answers. One that wants to know who asks has answered too. */
-async function isRegistry(endpoint: { host: string; port: number }): Promise<boolean> {
+async function isRegistry(endpoint: Endpoint): Promise<boolean> {
   const client = connect([endpoint], { reconnect: false, connectTimeout: PATIENCE_MS, requestTimeout: PATIENCE_MS });
   try {
     await client.hello();
@@ -88,6 +92,32 @@ async function isRegistry(endpoint: { host: string; port: number }): Promise<boo
     return true;
   } catch {
     return false;
+  }
+}
+
+/**
+ * Whether somebody answers who has the daemon's certificate and its key. It is not asked who signed that, and nothing is
+ * sent: the registry may want a certificate of its clients first.
+ */
+function hasCertificate({ host, port }: Endpoint, path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectTls({ host, port, rejectUnauthorized: false, timeout: PATIENCE_MS });
+    const end = (isSame: boolean) => {
+      socket.destroy();
+      resolve(isSame);
+    };
+    socket.on('secureConnect', () => end(socket.getPeerX509Certificate()?.fingerprint256 === fingerprintOf(path)));
+    socket.on('timeout', () => end(false));
+    socket.on('error', () => end(false));
+  });
+}
+
+function fingerprintOf(path: string): string {
+  try {
+    return new X509Certificate(readFileSync(path)).fingerprint256;
+  } catch {
+    // That it cannot be read is a finding of its own. Another's has some fingerprint.
+    return '';
   }
 }
 

@@ -193,7 +193,7 @@ export function addDoctor(program: Command, { host, output, exit }: Surroundings
     .command('doctor')
     .summary('look for what keeps a registry from working here')
     .description(
-      'Looks at what a registry needs of this machine: options, data folder, disk, clock, descriptors, port. It changes ' +
+      'Looks at what a registry needs of this machine: options, data folder, disk, clock, descriptors, certificate, tokens, port. It changes ' +
         'nothing, and says of what it finds how to mend it. Ends with exit code 1 where something is bad.',
     )
     .option('--config <file>', 'the JSON file of options that serve is started with (env REG_CONFIG)')
