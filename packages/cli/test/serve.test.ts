@@ -93,6 +93,8 @@ describe('regctl serve', () => {
     expect((await start({ flags: { host: '0.0.0.0', insecure: true } })).err).toMatch(/^warning: .*nobody has to/);
     expect((await start({ env: { REG_HOST: '::', REG_INSECURE: '1' } })).err).toMatch(/^warning: /);
     expect((await start({ flags: { host: '127.0.0.2', insecure: true } })).err).toBe('');
+    const tls = { tlsCert: 'a.pem', tlsKey: 'b.pem', tlsCa: 'c.pem' };
+    expect((await start({ flags: { host: '0.0.0.0', insecure: true, ...tls } })).err).toBe('');
     expect((await start({ flags: { host: '0.0.0.0', tokens: 'tokens.json' } })).err).toBe('');
   });
 

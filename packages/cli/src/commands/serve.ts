@@ -29,7 +29,8 @@ export async function serve(
     output.result(config, JSON.stringify(config, undefined, 2));
     return;
   }
-  if (config.insecure && config.tokens === undefined && !isLoopback(config.host)) {
+  const isOpen = config.tokens === undefined && config.tlsCa === undefined;
+  if (config.insecure && isOpen && !isLoopback(config.host)) {
     output.warn(
       'exposed',
       `other machines can reach ${config.host}, and nobody has to authenticate: whoever can connect reads and changes everything that is registered`,

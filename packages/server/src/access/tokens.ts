@@ -273,7 +273,12 @@ function parseEntry(given: unknown): Entry {
   if (!isObject(given)) throw new RegistryError('access_failed', 'it must be an object');
   const common = { id: parseId(given['id']), name: parseText(given, 'name') };
   const rules = parseRules(given['rules']);
-  if (given['certificate'] !== undefined) return { ...common, certificate: parseText(given, 'certificate'), rules };
+  if (given['certificate'] !== undefined) {
+    // What is not looked at must not seem to be in force.
+    const stray = ['hash', 'expires', 'revoked'].find((field) => given[field] !== undefined);
+    if (stray === undefined) return { ...common, certificate: parseText(given, 'certificate'), rules };
+    throw new RegistryError('access_failed', `"${stray}" is not for a certificate: remove the entry to end it`);
+  }
   const hash = parseText(given, 'hash');
   if (!/^[0-9a-f]{64}$/.test(hash)) throw new RegistryError('access_failed', '"hash" must be 64 digits of hex');
   const created = parseTime(given, 'created') ?? 0;

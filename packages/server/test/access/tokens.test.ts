@@ -129,6 +129,13 @@ describe('the file of tokens', () => {
     [JSON.stringify({ version: 1, entries: [{ ...entry, expires: 'soon' }] }), /"expires" must be/],
     [JSON.stringify({ version: 1, entries: [{ ...entry, rules: 1 }] }), /"rules" must be/],
     [JSON.stringify({ version: 1, entries: [null] }), /it must be an object/],
+    ...['hash', 'expires', 'revoked'].map((field): [string, RegExp] => {
+      const certificate = { id: 'c', name: 'c', certificate: 'web', rules: [], [field]: 1 };
+      return [
+        JSON.stringify({ version: 1, entries: [certificate] }),
+        new RegExp(`"${field}" is not for a certificate`),
+      ];
+    }),
   ])('is refused as %s, saying why and showing no hash', (text, message) => {
     const path = makePath();
     writeFileSync(path, text, { mode: 0o600 });
