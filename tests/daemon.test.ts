@@ -156,10 +156,11 @@ test('--print-config shows what flags, environment and file come to', async () =
 test('SIGHUP has new connections see new certificates, and lets the open ones be; a bad one changes nothing', async () => {
   using folder = temporaryFolder();
   const [old, fresh] = [join(folder.path, 'old'), join(folder.path, 'fresh')];
-  for (const made of [old, fresh]) expect(await regctl(['init', made])).toMatchObject({ code: 0 });
+  const token: string = JSON.parse((await regctl(['init', old, '--json'])).stdout).token;
+  expect(await regctl(['init', fresh])).toMatchObject({ code: 0 });
   await using daemon = await startDaemon(['--config', join(old, 'reg.json'), '--memory']);
   expect(daemon.address).toMatch(/^regs:/);
-  const env = { REG_ADDR: daemon.address };
+  const env = { REG_ADDR: daemon.address, REG_TOKEN: token };
   const trusting = (made: string) => ['--tls-ca', join(made, 'ca.pem')];
   const keeper = spawn(
     process.execPath,
