@@ -1,4 +1,3 @@
-import { isIPv4 } from 'node:net';
 import { type Endpoint, formatEndpoint, parseAddress, parseEndpoint, RegistryError } from '@reg/protocol';
 import type { Host } from './host.js';
 
@@ -29,10 +28,6 @@ export function resolveAddress(addr: string | undefined, env: Host['env']): Addr
 /** As it could be typed. */
 export function formatAddress({ endpoints }: Address): string {
   return endpoints.map(formatEndpoint).join(',');
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 function readAddress(origin: '--addr' | 'REG_ADDR', text: string): Address {

@@ -5,7 +5,7 @@
 
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { RegistryError } from '@reg/protocol';
+import { codeOf, isObject, RegistryError } from '@reg/protocol';
 import type { Host } from './host.js';
 
 /** One registry, and how to get in. */
@@ -46,11 +46,16 @@ export function readCredentials(path: string | undefined): Credentials {
   const text = path === undefined ? undefined : readPrivate(path);
   if (text === undefined) return NONE;
   const content = parse(text);
-  const contexts = asObject(asObject(content)?.['contexts']);
-  const current = asObject(content)?.['current'];
-  const entries = Object.entries(contexts ?? {}).map(([name, login]) => [name, asLogin(login)] as const);
+  const { contexts, current } = isObject(content) ? content : {};
+  const entries = Object.entries(isObject(contexts) ? contexts : {}).map(
+    ([name, login]) => [name, asLogin(login)] as const,
+  );
   const logins = entries.flatMap(([name, login]) => (login ? [[name, login] as const] : []));
-  if (!contexts || logins.length < entries.length || !(current === undefined || typeof current === 'string')) {
+  if (
+    !isObject(contexts) ||
+    logins.length < entries.length ||
+    !(current === undefined || typeof current === 'string')
+  ) {
     throw new RegistryError('access_failed', `${path} is not of the form that regctl login writes`);
   }
   return { current, contexts: new Map(logins) };
@@ -88,7 +93,7 @@ function readPrivate(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (cause) {
     if (cause instanceof RegistryError) throw cause;
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    if (codeOf(cause) === 'ENOENT') return undefined;
     throw new RegistryError('access_failed', `cannot read ${path}: ${String(cause)}`, { cause });
   }
 }
@@ -102,13 +107,8 @@ function parse(text: string): unknown {
   }
 }
 
-function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-}
-
 function asLogin(value: unknown): Login | undefined {
-  const given = asObject(value) ?? {};
-  const { address, token, ca, cert, key } = given;
+  const { address, token, ca, cert, key } = isObject(value) ? value : {};
   if (typeof address !== 'string') return undefined;
   if (!isOptional(token) || !isOptional(ca) || !isOptional(cert) || !isOptional(key)) return undefined;
   return { address, token, ca, cert, key };

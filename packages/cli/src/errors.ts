@@ -1,8 +1,16 @@
 /** What goes wrong, as it is told: which exit code, which words, and what to do next. */
 
-import { DEFAULT_PORT, type Endpoint, ERRORS, type ErrorCode, RegistryError, redactTokens } from '@reg/protocol';
+import {
+  DEFAULT_PORT,
+  type Endpoint,
+  ERRORS,
+  type ErrorCode,
+  isLoopback,
+  RegistryError,
+  redactTokens,
+} from '@reg/protocol';
 import { CommanderError } from 'commander';
-import { type Address, formatAddress, isLoopback } from './address.js';
+import { type Address, formatAddress } from './address.js';
 
 /** What scripts can branch on. The codes of `ERRORS` lead to them; 3 is for what only regctl calls a failure. */
 export const EXIT_CODES: Readonly<Record<number, string>> = {

@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { Clock, Endpoint } from '@reg/protocol';
+import { type Clock, codeOf, type Endpoint } from '@reg/protocol';
 import { readEntries } from '@reg/server';
 import { age, DAY } from './duration.js';
 
@@ -207,8 +207,4 @@ export function lookAtTokens(path: string, wall: number): Finding {
       'regctl init and token create write it',
     );
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

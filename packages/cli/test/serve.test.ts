@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isLoopback } from '@reg/protocol';
 import { type Config, defaultConfig, type Ready } from '@reg/server';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { isLoopback } from '../src/address.js';
 import { serve } from '../src/commands/serve.js';
 import { Output } from '../src/output.js';
 import { type Finished, makeHost, regctl, screen } from './regctl.js';

@@ -15,6 +15,7 @@ import {
   encodeRequest,
   type HeartbeatReply,
   type HelloReply,
+  isObject,
   type ProgressEvent,
   type QueryReply,
   type RegisterReply,
@@ -107,7 +108,7 @@ function parseObject(line: Buffer): object {
   } catch {
     parsed = undefined;
   }
-  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed;
+  if (isObject(parsed)) return parsed;
   throw new ReplyError('bad_reply', 'the daemon sent a line that is not a JSON object: is it a registry?');
 }
 

@@ -174,6 +174,11 @@ function checkPrefix(prefix: unknown): string {
   return prefix === ALL || prefix === EVERY_INSTANCE ? prefix : checkName(prefix, 'prefix');
 }
 
+/** Whether it is what JSON calls an object. */
+export function isObject(given: unknown): given is Fields {
+  return typeof given === 'object' && given !== null && !Array.isArray(given);
+}
+
 /** Clients in languages whose encoders write absent fields as null are meant to work. */
 export function isAbsent(field: unknown): field is undefined | null {
   return field === undefined || field === null;
@@ -315,12 +320,12 @@ function encodeMeta(meta: unknown, limits: Limits): string {
   return encoded;
 }
 
-function isTexts(given: unknown): given is string[] {
+export function isTexts(given: unknown): given is string[] {
   return Array.isArray(given) && given.every((text) => typeof text === 'string');
 }
 
 function isTable(given: unknown): given is Record<string, string> {
-  return typeof given === 'object' && given !== null && !Array.isArray(given) && isTexts(Object.values(given));
+  return isObject(given) && isTexts(Object.values(given));
 }
 
 function isLonger(text: string, bytes: number): boolean {

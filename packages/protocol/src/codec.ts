@@ -4,7 +4,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { checkRequest, type Fields, isAbsent } from './checks.js';
+import { checkRequest, type Fields, isAbsent, isObject } from './checks.js';
 import { type ErrorCode, RegistryError } from './errors.js';
 import { type Limits, MAX_ID_BYTES } from './limits.js';
 import type { CommandType, RequestId } from './messages.js';
@@ -45,10 +45,8 @@ function parseObject(line: Buffer): Fields {
   } catch {
     throw new RequestError('bad_json', 'the line is not valid JSON', undefined);
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-    throw new RequestError('bad_request', 'a request must be a JSON object', undefined);
-  }
-  return parsed as Fields;
+  if (isObject(parsed)) return parsed;
+  throw new RequestError('bad_request', 'a request must be a JSON object', undefined);
 }
 
 function checkId(id: unknown): RequestId | undefined {

@@ -1,3 +1,4 @@
+import { BlockList, isIP } from 'node:net';
 import { RegistryError } from './errors.js';
 import { DEFAULT_PORT } from './limits.js';
 
@@ -60,4 +61,17 @@ export function formatEndpoint({ host, port, secure }: Endpoint): string {
 /** A text that somebody may have typed, without what looks like a token. */
 export function redactTokens(text: string): string {
   return text.replace(TOKEN, 'reg_***');
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8);
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/**
+ * Whether only this machine can reach it. A name may lead anywhere; of `localhost` it is taken for granted where it
+ * leads.
+ */
+export function isLoopback(host: string): boolean {
+  const family = isIP(host);
+  return family === 0 ? host === 'localhost' : LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
 }

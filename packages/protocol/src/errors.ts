@@ -92,3 +92,8 @@ export class RegistryError extends Error {
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(ERRORS, code);
 }
+
+/** What the system, or Node, calls what has failed, as `ENOENT`; `undefined` where it has no such name. */
+export function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}

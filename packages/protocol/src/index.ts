@@ -1,4 +1,4 @@
-export { NOT_SELECTIVE } from './checks.js';
+export { isObject, isTexts, NOT_SELECTIVE } from './checks.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export {
   decodeRequest,
@@ -10,8 +10,16 @@ export {
   openReply,
   RequestError,
 } from './codec.js';
-export { type Address, type Endpoint, formatEndpoint, parseAddress, parseEndpoint, redactTokens } from './endpoint.js';
-export { ERRORS, type ErrorCode, isErrorCode, RegistryError, type RegistryErrorOptions } from './errors.js';
+export {
+  type Address,
+  type Endpoint,
+  formatEndpoint,
+  isLoopback,
+  parseAddress,
+  parseEndpoint,
+  redactTokens,
+} from './endpoint.js';
+export { codeOf, ERRORS, type ErrorCode, isErrorCode, RegistryError, type RegistryErrorOptions } from './errors.js';
 export type {
   ChangeEvent,
   ChangeKind,

@@ -1,5 +1,5 @@
 import { type FileHandle, open, rename } from 'node:fs/promises';
-import { type AuditEntry, RegistryError, type Timer } from '@reg/protocol';
+import { type AuditEntry, codeOf, RegistryError, type Timer } from '@reg/protocol';
 import type { RegistryClock } from './clock.js';
 import type { Logger } from './logger.js';
 
@@ -145,6 +145,6 @@ async function renameIfThere(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { Status } from '@reg/protocol';
+import type { EndReason, Status } from '@reg/protocol';
 
 /**
  * The registry is a view of an ordered log of changes, and this is a change. Everything that `apply` needs is
@@ -45,4 +45,9 @@ export interface EndChange {
   readonly at: number;
   /** The deadline that the instance had, in registry time, for where the change is undone. Not kept by the log. */
   readonly expiresAt: number;
+}
+
+/** Why what a change has ended is gone. */
+export function reasonOf({ kind }: EndChange): EndReason {
+  return kind === 'expire' ? 'expired' : 'destroyed';
 }

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import {
   DEFAULT_LIMITS,
   DEFAULT_PORT,
   type Durability,
+  isLoopback,
+  isObject,
   type Limits,
   MAX_REPLY_BYTES,
   RegistryError,
@@ -205,10 +206,6 @@ export function limitsOf({ maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBy
   return { maxLineBytes, maxValueBytes, maxMetaBytes, maxReplyBytes, maxWatches };
 }
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8);
-LOOPBACK.addAddress('::1', 'ipv6');
-
 /**
  * Sees to it that nobody exposes a registry without meaning to: whoever can register a service owns it.
  *
@@ -221,12 +218,6 @@ export function checkExposure({ host, tokens, tlsCa, insecure }: Config): void {
     `other machines can reach ${host}, and whoever can connect could read and change everything that is registered: ` +
       'have callers authenticate, with --tokens or --tls-ca, or accept that, with --insecure',
   );
-}
-
-/** A name may lead anywhere; of `localhost` it is taken for granted where it leads. */
-function isLoopback(host: string): boolean {
-  const family = isIP(host);
-  return family === 0 ? host === 'localhost' : LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /**
@@ -303,7 +294,7 @@ function parse(option: Option<unknown>, { value, where }: Given): unknown {
   throw new RegistryError('bad_config', `${where} is ${JSON.stringify(value)}: it must be ${option.form}`);
 }
 
-function readFile(path: string): Record<string, unknown> {
+function readFile(path: string): Readonly<Record<string, unknown>> {
   if (!existsSync(path)) throw new RegistryError('bad_config', `there is no configuration file ${path}`);
   let content: unknown;
   try {
@@ -311,9 +302,7 @@ function readFile(path: string): Record<string, unknown> {
   } catch (cause) {
     throw new RegistryError('bad_config', `${path} is not JSON: ${String(cause)}`, { cause });
   }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new RegistryError('bad_config', `${path} must hold a JSON object of options`);
-  }
+  if (!isObject(content)) throw new RegistryError('bad_config', `${path} must hold a JSON object of options`);
   const stranger = Object.keys(content).find((name) => !Object.hasOwn(OPTIONS, name));
   if (stranger !== undefined) {
     throw new RegistryError(
@@ -321,7 +310,7 @@ function readFile(path: string): Record<string, unknown> {
       `${path} has "${stranger}", which is no option; options are ${NAMES.join(', ')}`,
     );
   }
-  return content as Record<string, unknown>;
+  return content;
 }
 
 function text(flag: string, env: string, help: string, initial: string): Option<string> {

@@ -1,6 +1,6 @@
-import { RegistryError, type Timer } from '@reg/protocol';
+import type { Timer } from '@reg/protocol';
 import type { RegistryClock } from './clock.js';
-import type { Log } from './log/log.js';
+import { type Log, REFUSED_MS, tryToPropose } from './log/log.js';
 import type { Logger } from './logger.js';
 import { endOf, type Instance } from './registry/instance.js';
 import type { Registry } from './registry/registry.js';
@@ -11,10 +11,8 @@ const INTERVAL_MS = 20;
 const TURN_MS = 5;
 /** How many are ended at a time, before it is looked whether that is over. */
 const BATCH = 500;
-/** How soon it goes on where those who watch are still to be told of the last ones, in ms. */
-const WAIT_MS = 1;
-/** How long nothing is proposed after the log has refused it. Nobody sees it: queries leave out what has expired. */
-const REFUSED_MS = 1000;
+/** How soon changes go on where those who watch are still to be told of the last ones, in ms. */
+export const WAIT_MS = 1;
 
 /** Who is told of the ends, as far as they have to be waited for. */
 export interface Audience {
@@ -37,7 +35,7 @@ export class ExpiryLoop {
   readonly #clock: RegistryClock;
   readonly #logger: Logger;
   #timer: Timer | undefined;
-  /** Registry time until which the log is left alone. */
+  /** Registry time until which the log is left alone. Nobody sees it: queries leave out what has expired. */
   #refusedUntil = 0;
   /** The last turn could not finish what was due. */
   #isBehind = false;
@@ -105,17 +103,13 @@ export class ExpiryLoop {
   /** Has instances ended that have expired. @returns whether the log took it. */
   end(due: readonly Instance[]): boolean {
     const wall = this.#clock.wall();
-    try {
-      for (const instance of due) {
-        const change = endOf('expire', instance, wall);
-        const ordered = this.#log.propose(change);
-        if (ordered instanceof Promise) this.#await(instance, change.expiresAt, ordered);
-      }
-      return true;
-    } catch (error) {
-      if (error instanceof RegistryError) return false;
-      throw error;
+    for (const instance of due) {
+      const change = endOf('expire', instance, wall);
+      const ordered = tryToPropose(this.#log, change);
+      if (ordered === undefined) return false;
+      if (ordered instanceof Promise) this.#await(instance, change.expiresAt, ordered);
     }
+    return true;
   }
 
   /** While a log that orders elsewhere has not said, it is not proposed again. */

@@ -1,7 +1,7 @@
-import { RegistryError, type Timer } from '@reg/protocol';
+import type { Timer } from '@reg/protocol';
 import type { RegistryClock } from './clock.js';
-import type { Audience, ExpiryLoop } from './expiry.js';
-import type { Log } from './log/log.js';
+import { type Audience, type ExpiryLoop, WAIT_MS } from './expiry.js';
+import { type Log, REFUSED_MS, tryToPropose } from './log/log.js';
 import type { Holder } from './registry/holder.js';
 import { type Instance, isBound, suspicionOf } from './registry/instance.js';
 import type { Registry } from './registry/registry.js';
@@ -9,15 +9,12 @@ import type { Registry } from './registry/registry.js';
 /** How many changes are proposed in one turn, and how many instances looked at, so that all else has its turn. */
 const CHANGES_PER_TURN = 2000;
 const LOOKS_PER_TURN = 5000;
-/** How long nothing is proposed after the log has refused it. The deadlines hold without it. */
-const REFUSED_MS = 1000;
-/** How soon it goes on where those who watch are still to be told of the last changes, in ms. */
-const WAIT_MS = 1;
 
 /**
  * What follows when a connection breaks: from then on, the instances that were bound to it have their linger left, and
  * those that were passing are suspect. The deadlines move at once, in memory; the changes are proposed in turns, and as
- * those who watch can be told, for the reasons that `ExpiryLoop` has. So also when the grace after a start is over, for those whose connection has not come back.
+ * those who watch can be told, for the reasons that `ExpiryLoop` has. So also when the grace after a start is over, for
+ * those whose connection has not come back. Where the log takes none for a while the deadlines hold without them.
  */
 export class Partings {
   readonly #registry: Registry;
@@ -171,14 +168,9 @@ export class Partings {
   /** @returns whether the log took it. */
   #change(instance: Instance): boolean {
     if (instance.expiresAt <= this.#clock.now()) return this.#expiry.end([instance]);
-    try {
-      const ordered = this.#log.propose(suspicionOf(instance, this.#clock.wall()));
-      if (ordered instanceof Promise) ordered.catch(() => this.#tryAgain(instance));
-      return true;
-    } catch (error) {
-      if (error instanceof RegistryError) return false;
-      throw error;
-    }
+    const ordered = tryToPropose(this.#log, suspicionOf(instance, this.#clock.wall()));
+    if (ordered instanceof Promise) ordered.catch(() => this.#tryAgain(instance));
+    return ordered !== undefined;
   }
 
   #tryAgain(instance: Instance): void {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { getHeapStatistics } from 'node:v8';
 import {
   type Clock,
+  codeOf,
   type Endpoint,
   formatEndpoint,
   type Limits,
@@ -438,10 +439,9 @@ function createLog({ storage, dataDir, durability, grace, repair }: Config): Log
 }
 
 function asListenFailed(endpoint: Endpoint, error: unknown): RegistryError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
   const where = formatEndpoint(endpoint);
   const reason =
-    code === 'EADDRINUSE'
+    codeOf(error) === 'EADDRINUSE'
       ? `something listens on ${where} already: stop it, or choose another --port`
       : `cannot listen on ${where}: ${String(error)}`;
   return new RegistryError('listen_failed', reason, { cause: error });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, expect, it, test } from 'vitest';
 import { Answers } from '../src/registry/answers.js';
 import { Instance } from '../src/registry/instance.js';
-import { type Peer, type Received, settle, startDaemon } from './harness.js';
+import { type Peer, type Received, startDaemon } from './harness.js';
+import { settle } from './settle.js';
 
 const QUERY = { type: 'query', key: 'redis' };
 

@@ -7,7 +7,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Daemon, settle, startDaemon } from './harness.js';
+import { type Daemon, startDaemon } from './harness.js';
+import { settle } from './settle.js';
 
 const RUNS = Number(process.env['REG_FUZZ_RUNS'] ?? 1500);
 /** After so many inputs a daemon is stopped, and what it has registered goes with it. */

@@ -8,8 +8,9 @@ import { Audit } from '../src/audit.js';
 import { AuditFile } from '../src/audit-file.js';
 import { RegistryClock } from '../src/clock.js';
 import { silentLogger } from '../src/logger.js';
-import { settle, startDaemon } from './harness.js';
+import { startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle } from './settle.js';
 
 const SMALL = 65_536;
 

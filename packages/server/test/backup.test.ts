@@ -2,8 +2,9 @@
 
 import { RegistryError } from '@reg/protocol';
 import { expect, test } from 'vitest';
-import { type Daemon, type Peer, type Received, settle, startDaemon } from './harness.js';
+import { type Daemon, type Peer, type Received, startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle } from './settle.js';
 
 const LARGE = 'x'.repeat(60_000);
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Peer, settle, startDaemon } from './harness.js';
+import { type Peer, startDaemon } from './harness.js';
+import { settle } from './settle.js';
 
 function overLimit(limit: string, retryAfter?: number): object {
   const error = { code: 'over_limit', message: expect.any(String), limit };

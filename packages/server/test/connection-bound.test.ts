@@ -1,8 +1,9 @@
 import { RegistryError } from '@reg/protocol';
 import { describe, expect, test, vi } from 'vitest';
 import { MemoryLog } from '../src/log/memory.js';
-import { type Daemon, type Peer, settle, startDaemon } from './harness.js';
+import { type Daemon, type Peer, startDaemon } from './harness.js';
 import { SharedLog, SharedStream } from './log/shared-log.js';
+import { settle } from './settle.js';
 
 const BOUND = { type: 'register', key: 'web', instance: 'i', values: 0, timeout: 30, linger: 2, owner: 'a' };
 

@@ -1,8 +1,9 @@
 import { RegistryError } from '@reg/protocol';
 import { expect, test } from 'vitest';
-import { settle, startDaemon } from './harness.js';
+import { startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
 import { SharedLog, SharedStream } from './log/shared-log.js';
+import { settle } from './settle.js';
 
 test('a reply leaves when the change that it shows is durable, and replies keep their order', async () => {
   const log = new HeldLog();

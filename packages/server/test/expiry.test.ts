@@ -1,7 +1,8 @@
 import { RegistryError } from '@reg/protocol';
 import { describe, expect, test, vi } from 'vitest';
 import { MemoryLog } from '../src/log/memory.js';
-import { settle, startDaemon } from './harness.js';
+import { startDaemon } from './harness.js';
+import { turn } from './settle.js';
 
 describe('the daemon', () => {
   test('expires by itself within 50 ms of the deadline, as an ordered change', async () => {
@@ -101,7 +102,7 @@ describe('the daemon', () => {
       (_, n) => `{"type":"register","key":"s${n}","values":0,"timeout":1}\n`,
     );
     peer.send(lines.join(''));
-    while (peer.waiting < 10_000) await settle(1);
+    while (peer.waiting < 10_000) await turn();
     daemon.clock.advance(999);
     const before = registry.revision;
     daemon.clock.advance(1);

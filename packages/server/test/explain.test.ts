@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Peer, settle, startDaemon } from './harness.js';
+import { type Peer, startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle } from './settle.js';
 
 const BOUND = { type: 'register', key: 'web', instance: 'i', values: 0, timeout: 30, linger: 2, owner: 'a' };
 const explain = (peer: Peer, instance = 'i') => peer.ask({ type: 'explain', key: 'web', instance });

@@ -121,8 +121,3 @@ export class Peer {
     this.far.destroy();
   }
 }
-
-/** Lets everything that is ready to run, run: streams and promises, not time. */
-export async function settle(turns = 10): Promise<void> {
-  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Holder } from '../src/registry/holder.js';
 import type { Instance } from '../src/registry/instance.js';
-import { instanceOf, type Peer, PLAIN, settle, startDaemon } from './harness.js';
+import { instanceOf, type Peer, PLAIN, startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle } from './settle.js';
 
 const heartbeat = (peer: Peer) => peer.ask({ type: 'heartbeat' });
 

@@ -2,7 +2,8 @@
 
 import { Duplex } from 'node:stream';
 import { expect, test } from 'vitest';
-import { settle, startDaemon } from './harness.js';
+import { startDaemon } from './harness.js';
+import { settle } from './settle.js';
 
 test('slowloris: lines that come byte by byte are ended after 30 s, and nobody else notices', async () => {
   await using daemon = await startDaemon();

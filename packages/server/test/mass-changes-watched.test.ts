@@ -1,6 +1,7 @@
 import type { Event } from '@reg/protocol';
 import { expect, test } from 'vitest';
-import { type Daemon, settle, startDaemon } from './harness.js';
+import { type Daemon, startDaemon } from './harness.js';
+import { settle, turn } from './settle.js';
 import { Watcher } from './watcher.js';
 
 /** Many times what history holds, and what a stream takes at once. */
@@ -11,7 +12,7 @@ async function registerMany(daemon: Daemon, fields: object): Promise<() => void>
   const peer = daemon.connect();
   const line = (n: number) => `${JSON.stringify({ type: 'register', key: `s${n}`, values: 0, ...fields })}\r\n`;
   peer.send(Array.from({ length: COUNT }, (_, n) => line(n)).join(''));
-  while (peer.waiting < COUNT) await settle(1);
+  while (peer.waiting < COUNT) await turn();
   return () => peer.hangUp();
 }
 

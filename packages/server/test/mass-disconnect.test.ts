@@ -2,7 +2,8 @@ import { RegistryError } from '@reg/protocol';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
 import { MemoryLog } from '../src/log/memory.js';
-import { settle, startDaemon, WorkingClock } from './harness.js';
+import { startDaemon, WorkingClock } from './harness.js';
+import { turn } from './settle.js';
 
 const COUNT = 6000;
 
@@ -17,7 +18,7 @@ test('a connection that takes thousands with it has them hidden at once, and sai
   const { registry, clock } = daemon.server;
   const [peer, reader] = [daemon.connect(), daemon.connect()];
   peer.send(registrations({ linger: 2, timeout: 60 }));
-  while (peer.waiting < COUNT) await settle(1);
+  while (peer.waiting < COUNT) await turn();
   peer.hangUp();
   const steps: number[] = [];
   let answered = 0;
@@ -40,7 +41,7 @@ test('thousands of connections that break in one turn are one such crowd', async
   const { registry } = daemon.server;
   const peers = Array.from({ length: 2500 }, () => daemon.connect());
   for (const [n, peer] of peers.entries()) peer.send({ type: 'register', key: `s${n}`, values: 0, linger: 2 });
-  while (registry.size < peers.length) await settle(1);
+  while (registry.size < peers.length) await turn();
   for (const peer of peers) peer.hangUp();
   const steps: number[] = [];
   for (let before = registry.revision; registry.byStatus.suspect < peers.length; before = registry.revision) {
@@ -62,7 +63,7 @@ test('a mass expiry is ended in bounded turns, and the log says once that it is 
   for (let round = 1; round <= 2; round += 1) {
     const peer = daemon.connect();
     peer.send(registrations({ timeout: 1 }));
-    while (peer.waiting < COUNT) await settle(1);
+    while (peer.waiting < COUNT) await turn();
     const steps: number[] = [];
     let before = registry.revision;
     clock.msPerLook = 1;

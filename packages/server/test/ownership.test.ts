@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { Endings } from '../src/registry/endings.js';
 import { Registry } from '../src/registry/registry.js';
-import { type Daemon, type Peer, PLAIN, settle, startDaemon } from './harness.js';
+import { type Daemon, type Peer, PLAIN, startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle } from './settle.js';
 
 const NAME = { type: 'register', key: 'db', instance: 'main', values: 1, timeout: 10 };
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Daemon, type Peer, settle, startDaemon } from './harness.js';
+import { type Daemon, type Peer, startDaemon } from './harness.js';
+import { turn } from './settle.js';
 
 interface Record {
   key: string;
@@ -13,7 +14,7 @@ async function fill(daemon: Daemon, count: number, values: unknown = 'x'): Promi
   peer.send(
     Array.from({ length: count }, (_, n) => `${JSON.stringify({ type: 'register', key: `s${n}`, values })}\n`).join(''),
   );
-  while (peer.waiting < count) await settle(1);
+  while (peer.waiting < count) await turn();
   for (let n = 0; n < count; n += 1) await peer.line();
   return peer;
 }

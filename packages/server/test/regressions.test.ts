@@ -5,7 +5,7 @@
 
 import { RegistryError } from '@reg/protocol';
 import { describe, expect, test } from 'vitest';
-import { settle, startDaemon, WorkingClock } from './harness.js';
+import { startDaemon, WorkingClock } from './harness.js';
 import { HeldLog } from './held-log.js';
 import {
   advance,
@@ -25,6 +25,7 @@ import {
 } from './model/commands.js';
 import { diskStorage } from './model/storage.js';
 import { GRACE_MS, System } from './model/system.js';
+import { settle } from './settle.js';
 import { Watcher } from './watcher.js';
 
 describe('a watcher that has fallen behind the history', () => {

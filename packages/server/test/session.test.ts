@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { LogHost } from '../src/log/log.js';
 import { MemoryLog } from '../src/log/memory.js';
-import { PLAIN, settle, startDaemon } from './harness.js';
+import { PLAIN, startDaemon } from './harness.js';
+import { settle, turn } from './settle.js';
 
 describe('any bytes', () => {
   const line = fc.oneof(
@@ -45,7 +46,7 @@ describe('any bytes', () => {
             const size = sizes.next().value ?? 1;
             peer.send(bytes.subarray(offset, offset + size));
             offset += size;
-            if (size % 5 === 0) await settle(1);
+            if (size % 5 === 0) await turn();
           }
           peer.send('\n{"type":"ping","id":"last"}\n');
           const expected = lines.map(([text]) => text).filter((text) => /[^ \t\r]/.test(text.toString('latin1')));
@@ -94,7 +95,7 @@ describe('a peer that does not read', () => {
     while (isDrained && sent < 5000) {
       isDrained = peer.stream.write(`{"type":"query","key":"a","id":${sent}}\n`);
       sent += 1;
-      await settle(1);
+      await turn();
     }
     expect(sent).toBeLessThan(5000);
     peer.stream.resume();
@@ -239,8 +240,8 @@ test('many sessions with much to answer give way to the others together, and non
   for (const peer of peers) peer.send('{"type":"ping"}\n'.repeat(100));
   const counts = [0];
   const answered = (): number => peers.reduce((sum, { waiting }) => sum + waiting, 0);
-  for (let turn = 0; turn < 1000 && answered() < 10_000; turn += 1) {
-    await settle(1);
+  for (let count = 0; count < 1000 && answered() < 10_000; count += 1) {
+    await turn();
     counts.push(answered());
   }
   expect(answered()).toBe(10_000);
@@ -255,7 +256,7 @@ test('a session with much to answer gives way to the others, and loses nothing',
   const busy = daemon.connect();
   const other = daemon.connect();
   busy.send(Array.from({ length: 1000 }, (_, id) => `{"type":"ping","id":${id}}\n`).join(''));
-  await settle(1);
+  await turn();
   other.send({ type: 'ping' });
   expect(await other.receive()).toEqual({ ok: true });
   expect(busy.waiting).toBeLessThan(500);

@@ -2,8 +2,9 @@ import { Duplex } from 'node:stream';
 import type { Event } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { describe, expect, test } from 'vitest';
-import { type Daemon, settle, startDaemon } from './harness.js';
+import { type Daemon, startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle, turn } from './settle.js';
 import { View, Watcher } from './watcher.js';
 
 const SLOW = { highWaterMark: 1024 };
@@ -202,7 +203,7 @@ test('a watcher that reads slowly sees the state of one moment, and every change
   for (let n = 0; n < 300; n += 1) {
     await writer.ask({ type: 'register', key: 'web', instance: `i-${n % 60}`, values: `${n}`.repeat(300) });
     watcher.peer.stream.resume();
-    await settle(1);
+    await turn();
     watcher.peer.stream.pause();
   }
   watcher.peer.stream.resume();
@@ -226,7 +227,7 @@ test.each([1024, 64 * 1024 * 1024])(
     watcher.peer.send({ type: 'ping', id: 'behind' });
     for (let n = 0; n < 20; n += 1) {
       writer.send({ type: 'register', key: 'db', values: n });
-      await settle(1);
+      await turn();
     }
     const replies = await watcher.replies();
     expect(replies).toHaveLength(2);
@@ -258,10 +259,10 @@ test('who is told much gives way to the others, and is told everything', async (
   const watchers = Array.from({ length: 15 }, () => new Watcher(daemon, { highWaterMark: 64 * 1024 * 1024 }));
   for (const watcher of watchers) watcher.peer.send({ type: 'watch', key: 'web' });
   writer.peer.send({ type: 'ping', id: 'between' });
-  while (writer.peer.waiting === 0) await settle(1);
+  while (writer.peer.waiting === 0) await turn();
   expect(watchers.every(({ peer }) => peer.waiting < 30)).toBe(true);
   // Each has begun to be told its state, so that what comes now is told as changes.
-  while (watchers.some(({ peer }) => peer.waiting < 2)) await settle(1);
+  while (watchers.some(({ peer }) => peer.waiting < 2)) await turn();
   for (let n = 500; n < 530; n += 1) register(n);
   for (const watcher of watchers) {
     const told: Event[] = [];
@@ -290,13 +291,13 @@ test('watchers whose system takes everything at once do not keep the loop to the
     await writer.ask({ type: 'register', key: 'web', instance: `i-${n}`, values, timeout: 'never' });
   }
   const turns = new Set<number>();
-  let turn = 0;
+  let turnNumber = 0;
   const streams = Array.from({ length: 3 }, () => {
     // As a socket does while the system's buffers have room: it drains before the turn is over.
     const stream = new Duplex({
       read() {},
       write(_, __, done) {
-        turns.add(turn);
+        turns.add(turnNumber);
         done();
       },
     });
@@ -304,7 +305,7 @@ test('watchers whose system takes everything at once do not keep the loop to the
     stream.push('{"type":"watch","key":"web"}\n');
     return stream;
   });
-  for (; turn < 200; turn += 1) await settle(1);
+  for (; turnNumber < 200; turnNumber += 1) await turn();
   for (const stream of streams) stream.destroy();
   // 150 pieces of 64 KiB, of which about ten find room in the time of a turn.
   expect(turns.size).toBeGreaterThan(10);

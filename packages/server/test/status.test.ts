@@ -1,8 +1,9 @@
 import { RegistryError } from '@reg/protocol';
 import { expect, test } from 'vitest';
 import { MemoryLog } from '../src/log/memory.js';
-import { settle, startDaemon } from './harness.js';
+import { startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle } from './settle.js';
 
 test('status tells what the daemon is, holds and has done', async () => {
   await using daemon = await startDaemon({ grace: 10, maxWatches: 7 });

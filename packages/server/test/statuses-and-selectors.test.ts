@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Registry } from '../src/registry/registry.js';
 import { MAX_LOOKS, type Selection } from '../src/registry/selection.js';
-import { type Daemon, type Peer, PLAIN, settle, startDaemon } from './harness.js';
+import { type Daemon, type Peer, PLAIN, startDaemon } from './harness.js';
+import { settle } from './settle.js';
 
 const ANYONE: Selector = { status: undefined, tags: [], meta: [] };
 

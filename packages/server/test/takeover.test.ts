@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { settle, startDaemon } from './harness.js';
+import { startDaemon } from './harness.js';
+import { settle } from './settle.js';
 
 const NAME = { type: 'register', key: 'db', instance: 'main', timeout: 10 };
 

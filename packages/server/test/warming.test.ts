@@ -2,8 +2,9 @@ import { RegistryError } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
 import { describe, expect, test, vi } from 'vitest';
 import { DiskLog } from '../src/log/disk.js';
-import { type Daemon, type Peer, settle, startDaemon } from './harness.js';
+import { type Daemon, type Peer, startDaemon } from './harness.js';
 import { newFolder } from './log/harness.js';
+import { settle, turn } from './settle.js';
 
 const GRACE = 15;
 const BOUND = { type: 'register', key: 'web', values: 0, timeout: 60, linger: 2, owner: 'a' };
@@ -160,7 +161,7 @@ describe('what is bound and was restored', () => {
     const count = 12_000;
     const line = (n: number) => `${JSON.stringify({ ...BOUND, key: `s${n}` })}\r\n`;
     peer.send(Array.from({ length: count }, (_, n) => line(n)).join(''));
-    while (peer.waiting < count) await settle(1);
+    while (peer.waiting < count) await turn();
     await before[Symbol.asyncDispose]();
     await using daemon = await start();
     const { registry } = daemon.server;
@@ -169,7 +170,7 @@ describe('what is bound and was restored', () => {
     const steps: number[] = [];
     for (let last = registry.revision; registry.byStatus.suspect < count; last = registry.revision) {
       hasten.mockClear();
-      await settle(1);
+      await turn();
       steps.push(registry.revision - last);
       expect(hasten.mock.calls.length).toBeLessThanOrEqual(5000);
       expect(steps.length).toBeLessThan(1000);

@@ -1,8 +1,9 @@
 import { type Event, RegistryError, type WatchMessage } from '@reg/protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Daemon, settle, startDaemon } from './harness.js';
+import { type Daemon, startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle, turn } from './settle.js';
 import { nameOf, View, Watcher } from './watcher.js';
 
 const SCOPES: readonly WatchMessage[] = [
@@ -203,7 +204,7 @@ test('whatever happens in whatever order, every watcher comes to know what is re
             await follower(next.who).reconnect();
             break;
         }
-        await settle(1);
+        await turn();
       }
       await settle();
       log.commit();

@@ -1,9 +1,10 @@
 import { RegistryError } from '@reg/protocol';
 import { describe, expect, test } from 'vitest';
 import { DiskLog } from '../src/log/disk.js';
-import { settle, startDaemon } from './harness.js';
+import { startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
-import { FaultyDisk, newFolder, until } from './log/harness.js';
+import { FaultyDisk, newFolder } from './log/harness.js';
+import { settle, until } from './settle.js';
 import { Watcher } from './watcher.js';
 
 test('every kind of change is told once, in order, with the whole record or what is left of it', async () => {

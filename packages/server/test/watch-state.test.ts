@@ -1,7 +1,8 @@
 import { RegistryError, type StateEvent } from '@reg/protocol';
 import { describe, expect, test } from 'vitest';
-import { settle, startDaemon } from './harness.js';
+import { startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
+import { settle } from './settle.js';
 import { nameOf, Watcher } from './watcher.js';
 
 test('a watch is answered, then tells what is there, and then that this is all', async () => {

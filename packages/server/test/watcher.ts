@@ -1,7 +1,8 @@
 import type { DuplexOptions } from 'node:stream';
 import type { Event, InstanceRecord, WatchMessage } from '@reg/protocol';
 import { expect, type MockInstance, vi } from 'vitest';
-import { type Daemon, type Peer, type Received, settle } from './harness.js';
+import type { Daemon, Peer, Received } from './harness.js';
+import { settle } from './settle.js';
 
 /** A connection that watches: it keeps replies and events apart, and counts what the daemon writes to it. */
 export class Watcher {

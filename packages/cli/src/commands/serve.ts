@@ -1,6 +1,6 @@
-import { type Endpoint, formatEndpoint } from '@reg/protocol';
+import { type Endpoint, formatEndpoint, isLoopback } from '@reg/protocol';
 import { type Config, type Ready, resolveConfig, runDaemon } from '@reg/server';
-import { DEFAULT_ENDPOINT, isLoopback } from '../address.js';
+import { DEFAULT_ENDPOINT } from '../address.js';
 import type { Host } from '../host.js';
 import type { Output } from '../output.js';
 import { countOf } from '../records.js';

@@ -8,7 +8,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { type Clock, type Endpoint, formatEndpoint, type InstanceRecord, type Timer } from '@reg/protocol';
+import { type Clock, codeOf, type Endpoint, formatEndpoint, type InstanceRecord, type Timer } from '@reg/protocol';
 import { isRecord } from './instance.js';
 import type { ViewSelector } from './view.js';
 
@@ -80,7 +80,7 @@ export class CacheFile {
     try {
       return parse(await readOwn(this.#path));
     } catch (error) {
-      if (!isAbsent(error)) this.#fail(error);
+      if (codeOf(error) !== 'ENOENT') this.#fail(error);
       return undefined;
     }
   }
@@ -175,8 +175,4 @@ function isSaved(saved: unknown): saved is Saved {
 
 function isRecords(services: unknown): boolean {
   return Array.isArray(services) && services.every(isRecord);
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { checkName, RegistryError } from '@reg/protocol';
+import { checkName, isObject, isTexts, RegistryError } from '@reg/protocol';
 import type { Sight } from '../registry/selection.js';
 
 /** What a caller can be allowed. Who may register a service may destroy it, too; `admin` is everything. */
@@ -28,7 +28,7 @@ export function parseRules(given: unknown): readonly Rule[] {
 }
 
 function parseRule(given: unknown): Rule {
-  const { actions, names } = typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : {};
+  const { actions, names } = isObject(given) ? given : {};
   if (!isTexts(actions) || !isTexts(names)) {
     throw new RegistryError('access_failed', 'a rule must have "actions" and "names", arrays of strings');
   }
@@ -59,10 +59,6 @@ function checkPattern(pattern: string): void {
       cause,
     });
   }
-}
-
-function isTexts(given: unknown): given is string[] {
-  return Array.isArray(given) && given.every((text) => typeof text === 'string');
 }
 
 /** Some of all names. To find one costs as much as there are prefixes, however many names there are. */

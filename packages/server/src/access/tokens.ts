@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { RegistryError } from '@reg/protocol';
+import { codeOf, isObject, RegistryError } from '@reg/protocol';
 import { parseRules, Rights, type Rule } from './rules.js';
 
 interface CommonEntry {
@@ -34,7 +34,7 @@ export interface TokenEntry extends CommonEntry {
 }
 
 interface CertificateEntry extends CommonEntry {
-  /** The common name, or an alternative name, of the client's certificate. */
+  /** The common name of the client's certificate, or where it has none its first DNS name. */
   readonly certificate: string;
 }
 
@@ -312,16 +312,8 @@ function parseTime(fields: Readonly<Record<string, unknown>>, name: string): num
   throw new RegistryError('access_failed', `"${name}" must be ms since the Unix epoch`);
 }
 
-function isObject(given: unknown): given is Record<string, unknown> {
-  return typeof given === 'object' && given !== null && !Array.isArray(given);
-}
-
 function failed(what: string, cause: unknown): RegistryError {
   return new RegistryError('access_failed', `${what}: ${cause instanceof Error ? cause.message : String(cause)}`, {
     cause,
   });
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

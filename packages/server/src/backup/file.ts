@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { type BackupReply, RegistryError } from '@reg/protocol';
+import { type BackupReply, isObject, RegistryError } from '@reg/protocol';
 import { writeWhole } from '../log/folder.js';
 
 const FORMAT = 'reg-backup';
@@ -130,18 +130,16 @@ export function asCount(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
-function parse(path: string, line: number, bytes: Buffer): Record<string, unknown> {
+function parse(path: string, line: number, bytes: Buffer): Readonly<Record<string, unknown>> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(bytes.toString('utf8'));
   } catch {
     parsed = undefined;
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-    if (line === 1) throw new RegistryError('data_foreign', `${path} is not a backup of a registry`);
-    throw damaged(path, line, 'it is not a JSON object');
-  }
-  return { ...parsed };
+  if (isObject(parsed)) return parsed;
+  if (line === 1) throw new RegistryError('data_foreign', `${path} is not a backup of a registry`);
+  throw damaged(path, line, 'it is not a JSON object');
 }
 
 /** The lines with their ends; what comes after the last end is a line too. */

@@ -6,7 +6,7 @@ import {
   type HolderReply,
   UNOWNED,
 } from '@reg/protocol';
-import type { Change } from '../change.js';
+import { type Change, reasonOf } from '../change.js';
 import type { Core } from '../core.js';
 import type { Holder } from '../registry/holder.js';
 import { encodeRecord, type Instance, isBound } from '../registry/instance.js';
@@ -62,8 +62,8 @@ function describe(holder: Holder): HolderReply {
 function endedOf(registry: Registry, key: string, name: string): Partial<ExplainReply> {
   const change = latestOf(registry, key, name);
   if (change === undefined || change.kind === 'register') return {};
-  const { kind, revision, at } = change;
-  return { ended: { reason: kind === 'expire' ? 'expired' : 'destroyed', revision, at } };
+  const { revision, at } = change;
+  return { ended: { reason: reasonOf(change), revision, at } };
 }
 
 function latestOf({ history, revision }: Registry, key: string, name: string): Change | undefined {

@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { codeOf } from '@reg/protocol';
 import type { Registry } from '../registry/registry.js';
 import { DEADLINES, writeWhole } from './folder.js';
 
@@ -82,7 +83,7 @@ export function readCheckpoint(folder: string): Checkpoint | undefined | 'damage
   try {
     bytes = readFileSync(join(folder, DEADLINES));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
   const end = bytes.length - 4;

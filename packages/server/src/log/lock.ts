@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { RegistryError } from '@reg/protocol';
+import { codeOf, RegistryError } from '@reg/protocol';
 
 /** With the pid, for whoever has to find the process; the lock does not go by it. */
 const NAME = /^lock\.\d+\.[0-9a-f]{12}(\.tmp)?$/;
@@ -65,15 +65,14 @@ async function publish(folder: string, name: string): Promise<Server> {
     server.close();
     rmSync(join(folder, draft), { force: true });
     // Another that starts as well took the draft for a leftover: it was not listened on yet.
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
-      throw lockedBy(folder, 'starting too', cause);
+    if (codeOf(cause) === 'ENOENT') throw lockedBy(folder, 'starting too', cause);
     throw new RegistryError('data_unusable', `cannot lock ${folder}: ${String(cause)}`, { cause });
   }
   server.unref();
   return server;
 }
 
-function lockedBy(folder: string, who: string, cause?: Error): RegistryError {
+function lockedBy(folder: string, who: string, cause?: unknown): RegistryError {
   const message = `another daemon (${who}) uses ${folder}; stop it, or choose another --data-dir`;
   return new RegistryError('data_locked', message, { cause });
 }

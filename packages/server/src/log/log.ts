@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Durability, RegistryError } from '@reg/protocol';
+import { type Durability, RegistryError } from '@reg/protocol';
 import type { Logger } from 'pino';
 import type { Change } from '../change.js';
 import type { RegistryClock } from '../clock.js';
@@ -60,6 +60,19 @@ export interface LogHost {
   onRollback(error: Error): void;
   /** What is kept cannot be trusted any more: the daemon must stop. */
   onFatal(error: Error): void;
+}
+
+/** How long nothing is proposed of the daemon's own accord after the log has refused it, in ms. */
+export const REFUSED_MS = 1000;
+
+/** Proposes a change that nobody waits for. @returns as `Log.propose`; `undefined` where the log does not take it now. */
+export function tryToPropose(log: Log, change: Change): Eventually<number> | undefined {
+  try {
+    return log.propose(change);
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  }
 }
 
 /** A fresh identity for a history of revisions. */

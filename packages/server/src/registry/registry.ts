@@ -1,5 +1,5 @@
 import { type EndReason, STATUSES, type Status, UNOWNED } from '@reg/protocol';
-import type { Change, EndChange, RegisterChange } from '../change.js';
+import { type Change, type EndChange, type RegisterChange, reasonOf } from '../change.js';
 import { Answers } from './answers.js';
 import { Endings } from './endings.js';
 import { History } from './history.js';
@@ -220,9 +220,9 @@ export class Registry {
     return instance;
   }
 
-  #end(instance: Instance, { kind, revision }: EndChange): void {
-    const hasOthers = this.#remove(instance, kind === 'expire' ? 'expired' : 'destroyed', revision);
-    if (!hasOthers) this.#lastVanished = revision;
+  #end(instance: Instance, change: EndChange): void {
+    const hasOthers = this.#remove(instance, reasonOf(change), change.revision);
+    if (!hasOthers) this.#lastVanished = change.revision;
   }
 
   /** @returns whether its service is there without it. */

@@ -1,5 +1,5 @@
 import { encodeErrorFields, LINE_END, type RegistryError, type ResetEvent } from '@reg/protocol';
-import type { Change } from '../change.js';
+import { type Change, reasonOf } from '../change.js';
 import { encodeGone, encodeRecord, type Instance } from '../registry/instance.js';
 import type { Sight } from '../registry/selection.js';
 
@@ -44,9 +44,8 @@ function encodeChange(change: Change): string {
       return `${revision},"at":${at},"change":"${kind}","service":${encodeRecord(change)}}${LINE_END}`;
     }
     case 'expire':
-      return `${revision},"at":${at},"change":"expired","service":${encodeGone(change)}}${LINE_END}`;
     case 'destroy':
-      return `${revision},"at":${at},"change":"destroyed","service":${encodeGone(change)}}${LINE_END}`;
+      return `${revision},"at":${at},"change":"${reasonOf(change)}","service":${encodeGone(change)}}${LINE_END}`;
   }
 }
 

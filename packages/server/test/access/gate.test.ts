@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { settle } from '../harness.js';
+import { settle } from '../settle.js';
 import { enter, pass, rule, startGuarded, TokensFile } from './tokens-file.js';
 
 /** Every request there is, about the service `pay` where it is about one; `right` is what it takes. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { settle } from '../harness.js';
+import { settle } from '../settle.js';
 import { Watcher } from '../watcher.js';
 import { enter, pass, rule, startGuarded, TokensFile } from './tokens-file.js';
 

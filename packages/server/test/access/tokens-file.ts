@@ -5,7 +5,8 @@ import type { ServerOptions } from '@reg/server';
 import { onTestFinished } from 'vitest';
 import type { Rule } from '../../src/access/rules.js';
 import { type Entry, makeToken, type TokenEntry } from '../../src/access/tokens.js';
-import { type Daemon, type Peer, settle, startDaemon } from '../harness.js';
+import { type Daemon, type Peer, startDaemon } from '../harness.js';
+import { settle } from '../settle.js';
 
 /** A file of tokens that the test writes, and that is gone with it. */
 export class TokensFile {

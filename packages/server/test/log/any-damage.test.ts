@@ -4,7 +4,8 @@ import { readdirSync, rmSync } from 'node:fs';
 import { RegistryError } from '@reg/protocol';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Files, newFolder, openDisk, readFolder, settle, stateOf, until, writeFolder } from './harness.js';
+import { settle, until } from '../settle.js';
+import { type Files, newFolder, openDisk, readFolder, stateOf, writeFolder } from './harness.js';
 
 /** How many folders are damaged; with the folders in memory (`TMPDIR=/dev/shm`) it takes a tenth of the time. */
 const RUNS = Number(process.env['REG_FUZZ_RUNS'] ?? 250);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Durability } from '@reg/protocol';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { settle, until } from '../settle.js';
 import {
   copyFolder,
   errorOf,
@@ -15,9 +16,7 @@ import {
   type OpenDisk,
   openDisk,
   readFolder,
-  settle,
   stateOf,
-  until,
   writeFolder,
 } from './harness.js';
 import { watchedDisk, watchFolder } from './watched-disk.js';

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/log/checkpoint.js';
 import { decodeEntryHeader, ENTRY_HEADER_BYTES, FILE_HEADER_BYTES } from '../../src/log/format.js';
 import { replay } from '../../src/log/replay.js';
+import { settle, until } from '../settle.js';
 import {
   type Files,
   newFolder,
@@ -14,10 +15,8 @@ import {
   openDisk,
   readFolder,
   refusalOf,
-  settle,
   stateOf,
   TestHost,
-  until,
   writeFolder,
 } from './harness.js';
 

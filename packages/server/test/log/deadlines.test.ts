@@ -6,7 +6,8 @@ import { ManualClock } from '@reg/protocol/testing';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/log/checkpoint.js';
-import { copyFolder, FaultyDisk, newFolder, type OpenDisk, openDisk, settle, type TestHost } from './harness.js';
+import { settle } from '../settle.js';
+import { copyFolder, FaultyDisk, newFolder, type OpenDisk, openDisk, type TestHost } from './harness.js';
 
 const GRACE = 15_000;
 

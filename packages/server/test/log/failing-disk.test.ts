@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { RegistryError } from '@reg/protocol';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Change } from '../../src/change.js';
+import { settle, until } from '../settle.js';
 import {
   copyFolder,
   type DiskOptions,
@@ -14,10 +15,8 @@ import {
   type OpenDisk,
   openDisk,
   readFolder,
-  settle,
   stateOf,
   type TestHost,
-  until,
 } from './harness.js';
 
 let disk: FaultyDisk;

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encodeFileHeader } from '../../src/log/format.js';
-import { keysOf, newFolder, openDisk, readFolder, refusalOf, settle, stateOf, until, writeFolder } from './harness.js';
+import { settle, until } from '../settle.js';
+import { keysOf, newFolder, openDisk, readFolder, refusalOf, stateOf, writeFolder } from './harness.js';
 
 let folder: string;
 

@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from 'vitest';
-import { FaultyDisk, newFolder, type OpenDisk, openDisk, until } from './harness.js';
+import { until } from '../settle.js';
+import { FaultyDisk, newFolder, type OpenDisk, openDisk } from './harness.js';
 
 let disk: FaultyDisk;
 let open: OpenDisk;

@@ -210,26 +210,7 @@ export async function refusalOf(folder: string, options: DiskOptions = {}): Prom
   throw new Error(`${folder} was opened`);
 }
 
-/** Lets the disk and the loop go on until `isSo`. */
-export async function until(isSo: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 100_000; turn += 1) {
-    if (isSo()) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  throw new Error(`it has not come to this: ${isSo}`);
-}
-
 export type DiskCall = 'write' | 'fdatasync' | 'ftruncate';
-
-/** Lets what is being read and written in this process come to its end. */
-export async function settle(): Promise<void> {
-  let quietTurns = 0;
-  await until(() => {
-    const isBusy = process.getActiveResourcesInfo().some((name) => /^(FSReq|CloseReq)/.test(name));
-    quietTurns = isBusy ? 0 : quietTurns + 1;
-    return quietTurns > 3;
-  });
-}
 
 /** A disk that fails as it is told, and can be held still. It counts what it is asked for. */
 export class FaultyDisk implements DiskIO {
