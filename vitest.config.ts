@@ -15,7 +15,22 @@ export default defineConfig({
   // Node 20 has no `await using` of its own.
   oxc: { target: 'es2022' },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['packages/*/test/**/*.test.ts'],
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        // After the others, and not on every core: daemons and clients of real time need some of the machine as well.
+        test: { name: 'end-to-end', include: ['tests/**/*.test.ts'], maxWorkers: '50%', sequence: { groupOrder: 1 } },
+      },
+    ],
     testTimeout: 20_000,
     // Where clients keep what they last knew, and regctl what it logs in with: not among the files of who runs the tests.
     env: {
