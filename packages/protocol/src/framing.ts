@@ -40,15 +40,13 @@ export class LineReader {
    * bytes are needed. The line is valid only until the next call.
    */
   next(): Buffer | typeof TOO_LONG | undefined {
-    for (;;) {
+    while (this.unread) {
       const end = this.#chunk.indexOf(LF, this.#offset);
       const piece = this.#chunk.subarray(this.#offset, end === -1 ? this.#chunk.length : end);
       this.#offset += piece.length;
       if (end === -1) {
-        if (piece.length > 0) this.#keep(piece);
-        this.#chunk = EMPTY;
-        this.#offset = 0;
-        return undefined;
+        this.#keep(piece);
+        break;
       }
       this.#offset += 1;
       if (this.#skipping) {
@@ -59,6 +57,9 @@ export class LineReader {
       if (line.length > this.#maxLineBytes) return TOO_LONG;
       if (!isBlank(line)) return line;
     }
+    this.#chunk = EMPTY;
+    this.#offset = 0;
+    return undefined;
   }
 
   /** What was pushed last, with what was not read before it; and up to where it was read. */

@@ -35,6 +35,20 @@ export class RequestReader {
     return this.#length;
   }
 
+  /** What was pushed last, with what was not read before it; and up to where that was read. */
+  get lines(): Buffer {
+    return this.#lines.chunk;
+  }
+
+  get offset(): number {
+    return this.#lines.offset;
+  }
+
+  /** Takes note that somebody else has read whole lines, up to `offset`. Not within a line. */
+  skip(offset: number): void {
+    this.#lines.skip(offset);
+  }
+
   /** Whether a line has begun whose end has not come. */
   get partial(): boolean {
     return this.#lines.partial;

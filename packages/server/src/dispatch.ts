@@ -11,7 +11,7 @@ import { heartbeat } from './commands/heartbeat.js';
 import { hello } from './commands/hello.js';
 import { ping } from './commands/ping.js';
 import { query } from './commands/query.js';
-import { register } from './commands/register.js';
+import { register, renew } from './commands/register.js';
 import { status } from './commands/status.js';
 import { unwatch } from './commands/unwatch.js';
 import { watch } from './commands/watch.js';
@@ -55,4 +55,24 @@ export function dispatch(request: Request, core: Core, caller: Caller): Eventual
   core.bounds.admitRequest(caller.rates, core.clock.latest);
   const handler = COMMANDS[request.type] as Handler<Request['type']>;
   return handler(request, core, caller);
+}
+
+/** Whether the reply to a line that is known still is the reply, also to this caller. If not, it is for `dispatch`. */
+export function isAnswered(place: number, { registry: { known }, access, clock }: Core, caller: Caller): boolean {
+  if (!known.holds(place, clock.latest)) return false;
+  if (access === undefined) return true;
+  const action = known.renewedBy(place) === undefined ? 'query' : 'register';
+  return access.allows(action, known.serviceOf(place), caller);
+}
+
+/**
+ * Carries out a line that `isAnswered`: a query has no effect, a renewal moves its deadline on.
+ *
+ * @throws {RegistryError} `over_limit`
+ */
+export function dispatchKnown(place: number, core: Core, caller: Caller): void {
+  core.bounds.admitRequest(caller.rates, core.clock.latest);
+  const { known } = core.registry;
+  const renewed = known.renewedBy(place);
+  if (renewed !== undefined) renew(renewed, known.timeOf(place), core, caller);
 }

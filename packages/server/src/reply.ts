@@ -1,4 +1,5 @@
 import type { RequestId } from '@reg/protocol';
+import type { Again } from './registry/known-lines.js';
 
 /** What a command answers, and when it may leave. */
 export interface Reply {
@@ -9,5 +10,7 @@ export interface Reply {
   /** The line with its ending; in pieces, made as they are sent, where it is long. */
   readonly line: string | Iterator<string>;
   /** Called when the line is on its way: for what has to come after it. Not for long replies. */
-  readonly onSent?: () => void;
+  readonly onSent?: (() => void) | undefined;
+  /** Where the same line will be answered with the same. */
+  readonly again?: Again | undefined;
 }

@@ -4,10 +4,12 @@ import { formatEndpoint, RegistryError, RequestError, type RequestId, RequestRea
 import { idleError } from './bounds.js';
 import type { Caller } from './caller.js';
 import type { Core } from './core.js';
-import { dispatch } from './dispatch.js';
+import { dispatch, dispatchKnown, isAnswered } from './dispatch.js';
 import type { Logger } from './logger.js';
 import { errorReply, Outbox } from './outbox.js';
 import { Holder } from './registry/holder.js';
+import { UNKNOWN } from './registry/known-lines.js';
+import type { Reply } from './reply.js';
 import { certificateNameOf } from './tls.js';
 import { Feed } from './watch/feed.js';
 
@@ -203,10 +205,16 @@ export class Session {
   #answerNext(): boolean {
     let id: RequestId | undefined;
     try {
-      const request = this.#reader.next();
-      if (request === undefined) return false;
-      id = request.id;
-      this.#outbox.add(id, this.#reader.length, dispatch(request, this.#core, this.#caller));
+      if (!this.#answerKnown()) {
+        const reader = this.#reader;
+        const { partial, lines, offset } = reader;
+        const request = reader.next();
+        if (request === undefined) return false;
+        id = request.id;
+        const reply = dispatch(request, this.#core, this.#caller);
+        if (!partial && !(reply instanceof Promise)) this.#keep(lines, offset, reply);
+        this.#outbox.add(id, reader.length, reply);
+      }
     } catch (error) {
       if (!(error instanceof RegistryError)) this.#logger.error({ err: error }, 'a request failed');
       const shown = this.#core.access?.veil(error, this.#caller) ?? error;
@@ -214,6 +222,32 @@ export class Session {
     }
     this.#partialSince = undefined;
     return true;
+  }
+
+  /**
+   * Answers the next line where it is known word for word, and its reply holds and may leave at once.
+   *
+   * @returns whether it did.
+   * @throws {RegistryError} `over_limit`; the line is read.
+   */
+  #answerKnown(): boolean {
+    const reader = this.#reader;
+    if (reader.partial || !this.#outbox.isFree) return false;
+    const { known } = this.#core.registry;
+    const place = known.find(reader.lines, reader.offset);
+    if (place === UNKNOWN || !isAnswered(place, this.#core, this.#caller)) return false;
+    reader.skip(reader.offset + known.lineLengthOf(place));
+    dispatchKnown(place, this.#core, this.#caller);
+    this.#outbox.addKnown(known, place);
+    return true;
+  }
+
+  /** Keeps what was answered to the line that was just read, from `start` on, if it will be answered so again. */
+  #keep(lines: Buffer, start: number, { line, shows, again }: Reply): void {
+    const { registry, log } = this.#core;
+    // What can still be undone is not kept.
+    if (again === undefined || typeof line !== 'string' || shows > log.durable) return;
+    registry.keepAnswer(lines.subarray(start, this.#reader.offset), line, again);
   }
 
   #watchLine(): void {

@@ -1,7 +1,4 @@
-import assert from 'node:assert/strict';
-import { describe, expect, it, test } from 'vitest';
-import { Answers } from '../src/registry/answers.js';
-import { Instance } from '../src/registry/instance.js';
+import { describe, expect, it } from 'vitest';
 import { type Peer, type Received, startDaemon } from './harness.js';
 import { settle } from './settle.js';
 
@@ -91,47 +88,4 @@ describe('an answer that was kept', () => {
     expect((await peer.ask({ ...QUERY, status: 'critical' }))['services']).toEqual([]);
     expect((await peer.ask({ ...QUERY, instance: 'other' }))['services']).toEqual([]);
   });
-});
-
-test('answers that are asked for again are kept, however many there are', () => {
-  const answers = new Answers();
-  answers.keep('asked for', 'x', 1, 10);
-  answers.keep('forgotten', 'x', 1, 10);
-  for (let n = 0; n < 100_000; n += 1) {
-    answers.keep(`service-${n}`, 'x', 1, 10);
-    if (n % 10_000 === 0) answers.get('asked for', 0);
-  }
-  expect(answers.get('asked for', 0)).toMatchObject({ line: 'x' });
-  expect(answers.get('forgotten', 0)).toBeUndefined();
-});
-
-test('an answer that is dropped is gone, be it young or old', () => {
-  const answers = new Answers();
-  for (let n = 0; n < 20_000; n += 1) answers.keep(`service-${n}`, 'x', 1, 10);
-  for (const service of ['service-0', 'service-19999']) {
-    expect(answers.get(service, 0)).toBeDefined();
-    answers.drop(service);
-    expect(answers.get(service, 0)).toBeUndefined();
-  }
-});
-
-test('the answer to a renewal is kept by the instance, until as many others were renewed', async () => {
-  await using daemon = await startDaemon();
-  const peer = daemon.connect();
-  await register(peer, 'a');
-  const instance = daemon.server.registry.find('redis', '');
-  assert.ok(instance !== undefined);
-  expect(instance.renewal).toBeUndefined();
-  const answer = await register(peer, 'a');
-  expect(answer).toMatchObject({ result: 'renewed', generation: instance.generation });
-  expect(instance.renewal?.line).toBe(`${JSON.stringify(answer)}\r\n`);
-  expect(await register(peer, 'a')).toEqual(answer);
-  expect(await register(peer, 'a', { id: 7 })).toEqual({ ...answer, id: 7 });
-
-  const { answers } = daemon.server.registry;
-  const other = (): Instance => new Instance(instance, instance.terms, instance);
-  for (let n = 0; n < 16_383; n += 1) answers.keepRenewal(other(), 'x');
-  expect(instance.renewal).toBeDefined();
-  answers.keepRenewal(other(), 'x');
-  expect(instance.renewal).toBeUndefined();
 });

@@ -80,6 +80,11 @@ export class Access {
     throw this.#deny(forbidden(identity, need, service), request, caller);
   }
 
+  /** Whether a caller may do this to a service. Who may not is told why by `check`. */
+  allows(action: NamedAction, service: string, { identity }: Caller): boolean {
+    return identity?.rights.allows(action, service) ?? false;
+  }
+
   /** Which services a caller may do this to; `undefined` for all. */
   sight(action: NamedAction, { identity }: Caller): Sight | undefined {
     return identity === undefined ? NOTHING : identity.rights.sight(action);

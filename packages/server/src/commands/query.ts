@@ -2,6 +2,7 @@ import { ALL, LINE_END, NOT_SELECTIVE, openReply, type QueryRequest, RegistryErr
 import type { Caller } from '../caller.js';
 import type { Core } from '../core.js';
 import { encodeRecord, type Instance } from '../registry/instance.js';
+import type { Again } from '../registry/known-lines.js';
 import { MAX_LOOKS, type Selected, type Sight } from '../registry/selection.js';
 import type { Reply } from '../reply.js';
 
@@ -19,17 +20,14 @@ export function query(request: QueryRequest, core: Core, caller: Caller): Reply 
   if (!isOrdinary(request)) {
     // Of one service the gate has decided; of all, what the caller may not see is left out.
     const sight = request.key === ALL ? core.access?.sight('query', caller) : undefined;
-    return select(request, core, now, sight).reply;
+    return replyOf(request, select(request, core, now, sight), core, now, undefined);
   }
-  const { answers } = core.registry;
-  const kept = answers.get(request.key, now);
-  if (kept !== undefined) return kept;
-  const { reply, instances } = select(request, core, now, undefined);
+  const selected = select(request, core, now, undefined);
+  const { instances } = selected;
+  const until = validUntil(instances, now, core.warmUntil);
   const [first] = instances;
-  if (first !== undefined && typeof reply.line === 'string') {
-    answers.keep(first.key, reply.line, reply.shows, validUntil(instances, now, core.warmUntil));
-  }
-  return reply;
+  const again = first === undefined ? undefined : { service: first.key, renewed: undefined, time: until };
+  return replyOf(request, selected, core, now, again);
 }
 
 /** Whether it asks for a service as it is, and nothing more: such answers are kept. */
@@ -45,14 +43,9 @@ function validUntil(instances: readonly Instance[], now: number, warmUntil: numb
   return until;
 }
 
-/** Makes a reply, and tells which instances are in it. */
-function select(
-  request: QueryRequest,
-  core: Core,
-  now: number,
-  sight: Sight | undefined,
-): { reply: Reply; instances: readonly Instance[] } {
-  const { id, key, instance, selector, after, limit, detail } = request;
+/** @throws {RegistryError} `too_large` */
+function select(request: QueryRequest, core: Core, now: number, sight: Sight | undefined): Selected {
+  const { key, instance, selector, after, limit } = request;
   const service = key === ALL ? undefined : key;
   const selected = core.registry.select(
     { service, instance, selector, sight, after, limit, maxBytes: core.limits.maxReplyBytes - HEAD_BYTES },
@@ -60,13 +53,22 @@ function select(
   );
   const isPage = limit < Number.POSITIVE_INFINITY || after > 0;
   if (selected.cut !== undefined && (!isPage || selected.next === after)) throw tooLarge(selected, core);
+  return selected;
+}
+
+function replyOf(
+  { id, detail }: QueryRequest,
+  selected: Selected,
+  core: Core,
+  now: number,
+  again: Again | undefined,
+): Reply {
+  const { instances, bytes, revision } = selected;
   const opening = `${openReply(id)},${encodeHead(selected, core, now)}"services":[`;
-  const { instances, bytes } = selected;
   // As of now: while a long reply is sent, instances are renewed, and end.
   const left = detail ? instances.map(({ expiresAt }) => expiresAt - now) : undefined;
-  const pieces = encodeInPieces(opening, instances, left);
-  const line = bytes > PIECE_BYTES ? pieces : [...pieces].join('');
-  return { reply: { id, shows: selected.revision, line }, instances };
+  const line = bytes > PIECE_BYTES ? encodeInPieces(opening, instances, left) : encode(opening, instances, left);
+  return { id, shows: revision, line, onSent: undefined, again };
 }
 
 /** No page that a client could go on with. */
@@ -79,6 +81,15 @@ function encodeHead({ revision, cut, next }: Selected, { warmUntil }: Core, now:
   const warming = now < warmUntil ? '"warming":true,' : '';
   const onward = cut === undefined ? '' : `"next":${next},`;
   return `"revision":${revision},${warming}${onward}`;
+}
+
+function encode(opening: string, instances: readonly Instance[], left: readonly number[] | undefined): string {
+  let text = opening;
+  for (let index = 0; index < instances.length; index += 1) {
+    const instance = instances[index];
+    if (instance !== undefined) text += (index === 0 ? '' : ',') + encodeRecord(instance, left?.[index]);
+  }
+  return `${text}]}${LINE_END}`;
 }
 
 function* encodeInPieces(

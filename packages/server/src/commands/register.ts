@@ -13,6 +13,7 @@ import type { RegisterChange } from '../change.js';
 import type { Core } from '../core.js';
 import type { Eventually } from '../log/log.js';
 import { endOf, type Instance } from '../registry/instance.js';
+import type { Again } from '../registry/known-lines.js';
 import type { Reply } from '../reply.js';
 
 /**
@@ -36,13 +37,18 @@ export function register(request: RegisterRequest, core: Core, caller: Caller): 
     return propose(request, core, caller, undefined, 'took_over');
   }
   if (!isSame(current, request)) return propose(request, core, caller, current, 'updated');
-  if (current.holder !== caller.holder) core.bounds.admitHeld(caller.holder.held.length);
-  hold(current, core, caller);
-  registry.renew(current, now + request.ttl);
+  renew(current, request.ttl, core, caller);
   // It is there again, also where the log takes no change now that says so.
   if (current.status !== request.status) return propose(request, core, caller, current, undefined);
-  if (request.id !== undefined) return answer(request, 'renewed', current);
-  return current.renewal ?? registry.answers.keepRenewal(current, encodeAnswer(request, 'renewed', current));
+  const again = request.id === undefined ? { service: current.key, renewed: current, time: request.ttl } : undefined;
+  return answer(request, 'renewed', current, again);
+}
+
+/** Moves the deadline on, and has the connection hold the instance. @throws {RegistryError} `over_limit` */
+export function renew(instance: Instance, ttl: number, core: Core, caller: Caller): void {
+  if (instance.holder !== caller.holder) core.bounds.admitHeld(caller.holder.held.length);
+  hold(instance, core, caller);
+  core.registry.renew(instance, core.clock.latest + ttl);
 }
 
 /** There is none of that name, unless one is what the registrant believes it to be and was ended for good. */
@@ -128,14 +134,10 @@ function hold(instance: Instance, { partings }: Core, { holder }: Caller): void 
 type Result = RegisterReply['result'];
 type Registered = Pick<RegisterReply, 'revision' | 'generation' | 'registered'>;
 
-function answer(request: RegisterRequest, result: Result, registered: Registered): Reply {
-  return { id: request.id, shows: registered.revision, line: encodeAnswer(request, result, registered) };
-}
-
-function encodeAnswer({ id }: RegisterRequest, result: Result, registered: Registered): string {
+function answer({ id }: RegisterRequest, result: Result, registered: Registered, again?: Again): Reply {
   const { revision, generation, registered: since } = registered;
   const fields = `"result":"${result}","revision":${revision},"generation":${generation},"registered":${since}`;
-  return encodeReply(id, fields);
+  return { id, shows: revision, line: encodeReply(id, fields), onSent: undefined, again };
 }
 
 /** @param shows the change that is the reason: while it can be undone the registrant must not believe it. */

@@ -1,7 +1,7 @@
 import { type Status, UNNAMED } from '@reg/protocol';
 import type { EndChange, RegisterChange } from '../change.js';
-import type { Answer } from './answers.js';
 import type { Holder } from './holder.js';
+import { UNKNOWN } from './known-lines.js';
 import { own } from './own.js';
 import type { Row } from './roster.js';
 import type { Terms } from './terms.js';
@@ -34,8 +34,8 @@ export class Instance implements RegisterChange {
   /** The connection that registered it last, since the start; and where that holds it, -1 where it does not any more. */
   holder: Holder | undefined = undefined;
   grip = -1;
-  /** What a renewal of it was answered; see `Answers`. */
-  renewal: Answer | undefined = undefined;
+  /** Where it stands for its service, the place of the answer to a query of that; see `KnownLines`. */
+  answer = UNKNOWN;
 
   /**
    * @param terms those of the change.

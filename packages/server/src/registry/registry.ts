@@ -1,10 +1,10 @@
 import { type EndReason, STATUSES, type Status, UNOWNED } from '@reg/protocol';
 import { type Change, type EndChange, type RegisterChange, reasonOf } from '../change.js';
-import { Answers } from './answers.js';
 import { Endings } from './endings.js';
 import { History } from './history.js';
 import type { Holder } from './holder.js';
 import { Instance } from './instance.js';
+import { type Again, KnownLines, UNKNOWN } from './known-lines.js';
 import { Roster } from './roster.js';
 import { isSelective, type Selected, type Selection, selectFrom } from './selection.js';
 import { Services } from './services.js';
@@ -18,7 +18,7 @@ import { TermsTable } from './terms.js';
 export class Registry {
   readonly history: History;
   readonly endings = new Endings();
-  readonly answers = new Answers();
+  readonly known = new KnownLines();
   readonly #services = new Services();
   readonly #roster = new Roster();
   readonly #terms = new TermsTable();
@@ -65,13 +65,13 @@ export class Registry {
     const current = this.find(change.key, change.instance);
     const isFirst = change.kind === 'register' && change.generation === change.revision;
     if (!isFirst && current?.generation !== change.generation) return false;
+    this.#forgetAnswer(change.key);
     if (change.kind === 'register') {
       this.history.push(this.#register(current, change));
     } else if (current !== undefined) {
       this.#end(current, change);
       this.history.push(change);
     }
-    this.answers.drop(change.key);
     return true;
   }
 
@@ -99,7 +99,7 @@ export class Registry {
     this.#recordBytes = 0;
     for (const status of STATUSES) this.#byStatus[status] = 0;
     this.#roster.clear();
-    this.answers.clear();
+    this.known.clear();
     this.restored(0);
   }
 
@@ -158,7 +158,13 @@ export class Registry {
   hasten(instance: Instance, expiresAt: number): void {
     if (expiresAt >= instance.expiresAt) return;
     this.#roster.setDeadline(instance, expiresAt);
-    this.answers.drop(instance.key);
+    this.#forgetAnswer(instance.key);
+  }
+
+  /** Keeps the answer to a line, for as long as it is the answer. */
+  keepAnswer(line: Uint8Array, answer: string, again: Again): void {
+    const place = this.known.keep(line, answer, again);
+    if (again.renewed === undefined) this.known.forget(this.#services.exchangeAnswer(again.service, place));
   }
 
   /** What is asked for and has not expired at `now`, in the order of generations. */
@@ -170,7 +176,7 @@ export class Registry {
     if (isWhole && this.#bytesOf(selection) > maxBytes) {
       return { instances: [], bytes: 0, cut: 'bytes', next: 0, revision };
     }
-    return { ...selectFrom(this.#candidates(selection), selection, this.#services, now), revision };
+    return selectFrom(this.#candidates(selection), selection, this.#services, revision, now);
   }
 
   /** The instances with a generation above `generation`, in order. Nothing may change while they are walked. */
@@ -235,6 +241,10 @@ export class Registry {
     const { owner, generation } = instance;
     if (reason !== 'expired' && owner !== UNOWNED) this.endings.add(generation, { owner, reason, revision });
     return this.#services.remove(instance, revision);
+  }
+
+  #forgetAnswer(service: string): void {
+    this.known.forget(this.#services.exchangeAnswer(service, UNKNOWN));
   }
 
   #count({ recordBytes, status }: Instance, sign: 1 | -1): void {

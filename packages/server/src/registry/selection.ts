@@ -53,24 +53,25 @@ export function selectFrom(
   candidates: Iterable<Instance>,
   { instance: id, selector, sight, after, limit, maxBytes }: Selection,
   services: Services,
+  revision: number,
   now: number,
-): Omit<Selected, 'revision'> {
+): Selected {
   const sieve = new Sieve(selector, sight, id === undefined ? services : undefined, now);
   const instances: Instance[] = [];
   let bytes = 0;
   let next = after;
   for (const instance of candidates) {
     if (instance.generation <= after || instance.expiresAt <= now) continue;
-    if (sieve.looks >= MAX_LOOKS) return { instances, bytes, cut: 'looks', next };
+    if (sieve.looks >= MAX_LOOKS) return { instances, bytes, cut: 'looks', next, revision };
     if (sieve.takes(instance)) {
-      if (bytes + instance.recordBytes > maxBytes) return { instances, bytes, cut: 'bytes', next };
-      if (instances.length === limit) return { instances, bytes, cut: 'limit', next };
+      if (bytes + instance.recordBytes > maxBytes) return { instances, bytes, cut: 'bytes', next, revision };
+      if (instances.length === limit) return { instances, bytes, cut: 'limit', next, revision };
       bytes += instance.recordBytes;
       instances.push(instance);
     }
     next = instance.generation;
   }
-  return { instances, bytes, cut: undefined, next };
+  return { instances, bytes, cut: undefined, next, revision };
 }
 
 /** Decides instance by instance, for one query at one moment. */

@@ -1,4 +1,5 @@
 import { Instance } from './instance.js';
+import { UNKNOWN } from './known-lines.js';
 
 /** A service of several instances, or of one that was one of several. */
 class Group {
@@ -8,6 +9,8 @@ class Group {
   revision = 0;
   /** The sum of its instances' `recordBytes`. */
   recordBytes = 0;
+  /** The place of the answer to a query of it; see `KnownLines`. */
+  answer = UNKNOWN;
 }
 
 /**
@@ -60,6 +63,15 @@ export class Services {
   /** The sum of the `recordBytes` of a service's instances; 0 where it is not there. */
   recordBytesOf(name: string): number {
     return this.#look(name)?.recordBytes ?? 0;
+  }
+
+  /** @returns the place that was there before; `UNKNOWN` where there was none. */
+  exchangeAnswer(name: string, place: number): number {
+    const found = this.#look(name);
+    if (found === undefined) return place;
+    const before = found.answer;
+    found.answer = place;
+    return before === place ? UNKNOWN : before;
   }
 
   /** From here on it restores a snapshot of this revision, or goes on after that. */

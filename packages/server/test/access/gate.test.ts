@@ -199,6 +199,50 @@ describe('auth', () => {
   });
 });
 
+describe('a line that the daemon knows word for word, since an admin has sent it', () => {
+  const LINES = [
+    { right: 'register', line: '{"type":"register","key":"pay","values":"x","timeout":30}\r\n' },
+    { right: 'query', line: '{"type":"query","key":"pay"}\r\n' },
+  ] as const;
+
+  async function startKnowing(file: TokensFile) {
+    const token = file.add('admin', [rule(['admin'], '*')]);
+    const daemon = await startGuarded(file);
+    const admin = await enter(daemon, token);
+    for (const { line } of [...LINES, ...LINES]) expect(await admin.ask(line)).toMatchObject({ ok: true });
+    const { known } = daemon.server.registry;
+    for (const { line } of LINES) expect(known.find(Buffer.from(line), 0)).toBeGreaterThanOrEqual(0);
+    return daemon;
+  }
+
+  describe.each(KNOWN)('is answered to a caller %s', (_, rules, may) => {
+    test.each(LINES)('only with the right to $right', async ({ right, line }) => {
+      const file = new TokensFile();
+      const token = file.add(
+        'caller',
+        rules.map((given) => rule(...given)),
+      );
+      const peer = await enter(await startKnowing(file), token);
+      expect(isRefused(await peer.ask(line))).toBe(may.some((given) => given === right) ? undefined : 'forbidden');
+    });
+  });
+
+  test.each(LINES)(
+    'is answered to nobody who has not authenticated, and to nobody any more who is revoked: $right',
+    async ({ line }) => {
+      const file = new TokensFile();
+      const token = file.add('caller', [rule(['register', 'query'], 'pay')]);
+      const daemon = await startKnowing(file);
+      expect(isRefused(await daemon.connect().ask(line))).toBe('unauthenticated');
+      const peer = await enter(daemon, token);
+      expect(isRefused(await peer.ask(line))).toBeUndefined();
+      file.change('caller', { revoked: 1 });
+      await pass(daemon, 1000);
+      expect(isRefused(await peer.ask(line))).toBe('unauthenticated');
+    },
+  );
+});
+
 describe('a request for many services', () => {
   async function furnished() {
     const file = new TokensFile();
