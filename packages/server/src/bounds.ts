@@ -12,16 +12,38 @@ export interface BoundValues {
   readonly maxWatchesPerConnection: number;
   readonly maxRequestsPerSecond: number;
   readonly maxRegistrationsPerSecond: number;
+  /** The same of one caller, over all its connections. Only those have one that have proved who they are. */
+  readonly maxRegistrationsPerCaller: number;
+  readonly maxWatchesPerCaller: number;
+  readonly maxRequestsPerSecondPerCaller: number;
+  readonly maxRegistrationsPerSecondPerCaller: number;
   /** Seconds for which a connection may say nothing, while it holds nothing and watches nothing. */
   readonly idleTimeout: number;
 }
 
 type BoundName = keyof BoundValues;
 
-/** What one connection may ask for in a second; `undefined` where that is not bounded. */
+/** What is bounded over all connections of a caller. */
+export const CALLER_BOUNDS = [
+  'maxRegistrationsPerCaller',
+  'maxWatchesPerCaller',
+  'maxRequestsPerSecondPerCaller',
+  'maxRegistrationsPerSecondPerCaller',
+] as const satisfies readonly BoundName[];
+
+/** What a connection or a caller may ask for in a second; `undefined` where that is not bounded. */
 export interface Rates {
   readonly requests: Rate | undefined;
   readonly registrations: Rate | undefined;
+}
+
+/** What all connections of one caller have together. */
+export interface Account {
+  readonly rates: Rates;
+  connections: number;
+  /** How many instances they hold. */
+  held: number;
+  watches: number;
 }
 
 /** Where nobody knows when there will be room again, it is worth asking after so many seconds. */
@@ -57,6 +79,21 @@ export class Bounds {
     return { requests: rateOf(maxRequestsPerSecond, now), registrations: rateOf(maxRegistrationsPerSecond, now) };
   }
 
+  /** What the connections of one caller may ask for together. */
+  callerRatesFrom(now: number): Rates {
+    const { maxRequestsPerSecondPerCaller, maxRegistrationsPerSecondPerCaller } = this.values;
+    return {
+      requests: rateOf(maxRequestsPerSecondPerCaller, now),
+      registrations: rateOf(maxRegistrationsPerSecondPerCaller, now),
+    };
+  }
+
+  /** Whether anything is bounded over all connections of a caller. */
+  get areCallersBounded(): boolean {
+    const { values } = this;
+    return CALLER_BOUNDS.some((name) => values[name] !== Number.POSITIVE_INFINITY);
+  }
+
   /** The error for one connection more than there may be; `undefined` where there is room. */
   refuseConnection(connections: number): RegistryError | undefined {
     const { maxConnections } = this.values;
@@ -65,18 +102,22 @@ export class Bounds {
       : overLimit('maxConnections', `the daemon takes no more than ${maxConnections} connections`, RETRY_SECONDS);
   }
 
-  /** @throws {RegistryError} `over_limit` where the request comes too soon. */
-  admitRequest({ requests }: Rates, now: number): void {
-    if (requests === undefined) return;
-    const wait = requests.take(now);
-    if (wait > 0) throw tooFast('maxRequestsPerSecond', 'requests', requests, wait);
+  /**
+   * @param rates of the connection.
+   * @throws {RegistryError} `over_limit` where the request comes too soon.
+   */
+  admitRequest({ requests }: Rates, account: Account | undefined, now: number): void {
+    if (requests === undefined && account === undefined) return;
+    take('Requests', requests, account?.rates.requests, now);
   }
 
-  /** @throws {RegistryError} `over_limit` where the registration comes too soon. */
-  admitRegistration({ registrations }: Rates, now: number): void {
-    if (registrations === undefined) return;
-    const wait = registrations.take(now);
-    if (wait > 0) throw tooFast('maxRegistrationsPerSecond', 'registrations', registrations, wait);
+  /**
+   * @param rates of the connection.
+   * @throws {RegistryError} `over_limit` where the registration comes too soon.
+   */
+  admitRegistration({ registrations }: Rates, account: Account | undefined, now: number): void {
+    if (registrations === undefined && account === undefined) return;
+    take('Registrations', registrations, account?.rates.registrations, now);
   }
 
   /** @throws {RegistryError} `over_limit` where the registry may hold no instance more. */
@@ -98,12 +139,30 @@ export class Bounds {
     }
   }
 
-  /** @throws {RegistryError} `over_limit` where a connection may have no watch more. */
-  admitWatch(watches: number): void {
+  /** @throws {RegistryError} `over_limit` where a connection, or its caller, may have no watch more. */
+  admitWatch(watches: number, account: Account | undefined): void {
     const { maxWatchesPerConnection } = this.values;
     if (watches >= maxWatchesPerConnection) {
       const message = `a connection may have no more than ${maxWatchesPerConnection} watches`;
       throw overLimit('maxWatchesPerConnection', message);
+    }
+    if (account !== undefined) this.admitToAccount(account, 0, 1);
+  }
+
+  /**
+   * @param held how many instances a caller is to hold beside those that it holds.
+   * @param watches how many watches it is to have beside those that it has.
+   * @throws {RegistryError} `over_limit` where that is more than it may.
+   */
+  admitToAccount(account: Account, held: number, watches: number): void {
+    const { maxRegistrationsPerCaller, maxWatchesPerCaller } = this.values;
+    if (held > 0 && account.held + held > maxRegistrationsPerCaller) {
+      const message = `all connections of a caller may hold no more than ${maxRegistrationsPerCaller} instances`;
+      throw overLimit('maxRegistrationsPerCaller', message);
+    }
+    if (watches > 0 && account.watches + watches > maxWatchesPerCaller) {
+      const message = `all connections of a caller may have no more than ${maxWatchesPerCaller} watches`;
+      throw overLimit('maxWatchesPerCaller', message);
     }
   }
 }
@@ -115,6 +174,21 @@ export function idleError(seconds: number): RegistryError {
 
 function rateOf(perSecond: number, now: number): Rate | undefined {
   return perSecond === Number.POSITIVE_INFINITY ? undefined : new Rate(perSecond, now);
+}
+
+/**
+ * Takes one of what the connection has and of what its caller has, or none of either: what is refused does not count.
+ *
+ * @throws {RegistryError} `over_limit`
+ */
+function take(what: 'Requests' | 'Registrations', own: Rate | undefined, shared: Rate | undefined, now: number): void {
+  const sharedWait = shared?.wait(now) ?? 0;
+  if (shared !== undefined && sharedWait > 0) {
+    throw tooFast(`max${what}PerSecondPerCaller`, `${what.toLowerCase()} of one caller`, shared, sharedWait);
+  }
+  const wait = own?.take(now) ?? 0;
+  if (own !== undefined && wait > 0) throw tooFast(`max${what}PerSecond`, what.toLowerCase(), own, wait);
+  shared?.take(now);
 }
 
 function tooFast(limit: BoundName, what: string, { perSecond }: Rate, wait: number): RegistryError {

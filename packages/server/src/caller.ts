@@ -1,5 +1,5 @@
 import type { Identity } from './access/tokens.js';
-import type { Rates } from './bounds.js';
+import type { Account, Rates } from './bounds.js';
 import type { Holder } from './registry/holder.js';
 import type { Instance } from './registry/instance.js';
 import type { Feed } from './watch/feed.js';
@@ -18,6 +18,11 @@ export interface Caller {
   readonly certificateName: string | undefined;
   /** How fast it may ask. */
   readonly rates: Rates;
+  /**
+   * What it has together with the other connections of its identity; `undefined` where nothing of that is bounded. Only
+   * `Accounts` changes it.
+   */
+  account: Account | undefined;
   /** The backup that it is reading; `undefined` where it reads none. */
   backup: Backup | undefined;
 }

@@ -12,7 +12,7 @@ import {
   RegistryError,
 } from '@reg/protocol';
 import envPaths from 'env-paths';
-import type { BoundValues } from './bounds.js';
+import { type BoundValues, CALLER_BOUNDS } from './bounds.js';
 import type { TlsFiles } from './tls.js';
 
 /** Everything that a daemon can be told. */
@@ -154,6 +154,26 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
     'REG_MAX_REGISTRATIONS_PER_SECOND',
     'registrations of one connection in a second, renewals apart',
   ),
+  maxRegistrationsPerCaller: bound(
+    '--max-registrations-per-caller <n>',
+    'REG_MAX_REGISTRATIONS_PER_CALLER',
+    'instances that all connections of one caller may hold',
+  ),
+  maxWatchesPerCaller: bound(
+    '--max-watches-per-caller <n>',
+    'REG_MAX_WATCHES_PER_CALLER',
+    'watches of all connections of one caller',
+  ),
+  maxRequestsPerSecondPerCaller: bound(
+    '--max-requests-per-second-per-caller <n>',
+    'REG_MAX_REQUESTS_PER_SECOND_PER_CALLER',
+    'requests of all connections of one caller in a second',
+  ),
+  maxRegistrationsPerSecondPerCaller: bound(
+    '--max-registrations-per-second-per-caller <n>',
+    'REG_MAX_REGISTRATIONS_PER_SECOND_PER_CALLER',
+    'registrations of all connections of one caller in a second, renewals apart',
+  ),
   idleTimeout: seconds(
     '--idle-timeout <seconds>',
     'REG_IDLE_TIMEOUT',
@@ -231,8 +251,17 @@ export function tlsFilesOf({ tlsCert: cert, tlsKey: key, tlsCa: ca }: Config): T
   throw new RegistryError('bad_config', 'TLS needs both tlsCert and tlsKey');
 }
 
-/** The bounds of a configuration, in which 0 stands for none. */
+/**
+ * The bounds of a configuration, in which 0 stands for none.
+ *
+ * @throws {RegistryError} `bad_config` where something of each caller is bounded, and nobody has to say who they are: it
+ * would bound nothing.
+ */
 export function boundsOf(config: Config): BoundValues {
+  const perCaller = CALLER_BOUNDS.find((name) => config[name] > 0);
+  if (perCaller !== undefined && config.tokens === undefined) {
+    throw new RegistryError('bad_config', `${perCaller} needs tokens: without, nobody knows who a caller is`);
+  }
   return {
     maxConnections: config.maxConnections || Number.POSITIVE_INFINITY,
     maxInstances: config.maxInstances || Number.POSITIVE_INFINITY,
@@ -241,6 +270,10 @@ export function boundsOf(config: Config): BoundValues {
     maxWatchesPerConnection: config.maxWatchesPerConnection || Number.POSITIVE_INFINITY,
     maxRequestsPerSecond: config.maxRequestsPerSecond || Number.POSITIVE_INFINITY,
     maxRegistrationsPerSecond: config.maxRegistrationsPerSecond || Number.POSITIVE_INFINITY,
+    maxRegistrationsPerCaller: config.maxRegistrationsPerCaller || Number.POSITIVE_INFINITY,
+    maxWatchesPerCaller: config.maxWatchesPerCaller || Number.POSITIVE_INFINITY,
+    maxRequestsPerSecondPerCaller: config.maxRequestsPerSecondPerCaller || Number.POSITIVE_INFINITY,
+    maxRegistrationsPerSecondPerCaller: config.maxRegistrationsPerSecondPerCaller || Number.POSITIVE_INFINITY,
     idleTimeout: config.idleTimeout || Number.POSITIVE_INFINITY,
   };
 }

@@ -52,7 +52,7 @@ const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
  */
 export function dispatch(request: Request, core: Core, caller: Caller): Eventually<Reply> {
   core.access?.check(request, caller);
-  core.bounds.admitRequest(caller.rates, core.clock.latest);
+  core.bounds.admitRequest(caller.rates, caller.account, core.clock.latest);
   const handler = COMMANDS[request.type] as Handler<Request['type']>;
   return handler(request, core, caller);
 }

@@ -17,14 +17,19 @@ export class Rate {
     this.#at = now;
   }
 
-  /** Takes one where there is one. @returns 0, or after how many seconds there is one again. */
-  take(now: number): number {
+  /** After how many seconds there is one; 0 where there is one now. */
+  wait(now: number): number {
     if (now > this.#at) {
       this.#left = Math.min(this.perSecond, this.#left + ((now - this.#at) / 1000) * this.perSecond);
       this.#at = now;
     }
-    if (this.#left < 1) return (1 - this.#left) / this.perSecond;
-    this.#left -= 1;
-    return 0;
+    return this.#left < 1 ? (1 - this.#left) / this.perSecond : 0;
+  }
+
+  /** Takes one where there is one. @returns 0, or after how many seconds there is one again. */
+  take(now: number): number {
+    const wait = this.wait(now);
+    if (wait === 0) this.#left -= 1;
+    return wait;
   }
 }

@@ -12,6 +12,7 @@ import {
   type Timer,
 } from '@reg/protocol';
 import { Access } from './access/access.js';
+import { Accounts } from './accounts.js';
 import { Audit } from './audit.js';
 import { AuditFile } from './audit-file.js';
 import { Bounds } from './bounds.js';
@@ -94,6 +95,8 @@ export class RegistryServer implements LogHost, Counts {
   readonly #limits: Limits;
   readonly #tlsFiles: TlsFiles | undefined;
   readonly #bounds: Bounds;
+  /** `undefined` where nothing is bounded over all connections of a caller. */
+  readonly #accounts: Accounts | undefined;
   readonly #refusals: Refusals;
   readonly #expiry: ExpiryLoop;
   readonly #partings: Partings;
@@ -129,6 +132,7 @@ export class RegistryServer implements LogHost, Counts {
     this.#refusals = new Refusals(logger);
     this.logger = logger;
     this.clock = new RegistryClock(clock);
+    this.#accounts = this.#bounds.areCallersBounded ? new Accounts(this.#bounds, this.clock) : undefined;
     this.registry = new Registry(this.config.history);
     this.#log = log ?? createLog(this.config);
     this.#hub = new Hub(this.registry, this.#log, this.clock, this.#limits.maxWatches);
@@ -147,7 +151,9 @@ export class RegistryServer implements LogHost, Counts {
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
     this.#audit = await this.#openAudit();
     const { tokens } = this.config;
-    if (tokens !== undefined) this.#access = new Access(tokens, this.clock, this.logger, this.#audit);
+    if (tokens !== undefined) {
+      this.#access = new Access(tokens, this.clock, this.logger, this.#audit, this.#accounts);
+    }
     await this.#log.open(this);
     const { size } = this.registry;
     // An empty registry, too, may be one that has forgotten who is on the way back.
@@ -413,6 +419,7 @@ export class RegistryServer implements LogHost, Counts {
     if (isFull && !wasFull) this.logger.warn('memory is above its bound: nothing new is registered');
     if (wasFull && !isFull) this.logger.info('memory is below its bound again');
     this.#refusals.tick();
+    this.#accounts?.tick();
     const now = this.clock.now();
     for (const session of this.#sessions) session.checkStandstill(now);
     this.#hub.tick();

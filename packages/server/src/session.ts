@@ -69,6 +69,7 @@ export class Session {
       identity: undefined,
       certificateName: certificateNameOf(stream),
       rates: core.bounds.ratesFrom(core.clock.now()),
+      account: undefined,
       backup: undefined,
     };
     const { certificateName } = this.#caller;
@@ -85,7 +86,10 @@ export class Session {
       this.resume();
     });
     stream.on('end', () => this.end());
-    stream.on('close', () => this.#caller.feed.close());
+    stream.on('close', () => {
+      this.#caller.feed.close();
+      core.access?.leave(this.#caller);
+    });
     stream.on('finish', () => {
       this.#finishedSince = core.clock.now();
     });

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { ALL, RegistryError, type Request, RequestError, type Scope } from '@reg/protocol';
+import type { Accounts } from '../accounts.js';
 import type { Audit } from '../audit.js';
 import type { Caller } from '../caller.js';
 import type { RegistryClock } from '../clock.js';
@@ -41,6 +42,7 @@ export class Access {
   readonly #clock: RegistryClock;
   readonly #logger: Logger;
   readonly #audit: Audit | undefined;
+  readonly #accounts: Accounts | undefined;
   /** Registry time of the last denial on each connection that was recorded. */
   readonly #denied = new WeakMap<Caller, number>();
   readonly #throttle: Throttle;
@@ -48,12 +50,22 @@ export class Access {
   /** What tells this file from one that has taken its place. */
   #stamp: string;
 
-  /** @throws {RegistryError} `access_failed` where the file cannot be used. */
-  constructor(path: string, clock: RegistryClock, logger: Logger, audit: Audit | undefined) {
+  /**
+   * @param accounts `undefined` where nothing is bounded over all connections of a caller.
+   * @throws {RegistryError} `access_failed` where the file cannot be used.
+   */
+  constructor(
+    path: string,
+    clock: RegistryClock,
+    logger: Logger,
+    audit: Audit | undefined,
+    accounts: Accounts | undefined,
+  ) {
     this.#path = path;
     this.#clock = clock;
     this.#logger = logger;
     this.#audit = audit;
+    this.#accounts = accounts;
     this.#throttle = new Throttle(clock);
     // Before it is read: what is written meanwhile is read again.
     this.#stamp = stampOf(path);
@@ -99,9 +111,17 @@ export class Access {
   /**
    * Makes a caller the one whose token it is.
    *
-   * @throws {RegistryError} `throttled`, or `unauthenticated`; the caller then stays who it was.
+   * @throws {RegistryError} `throttled`, or `unauthenticated`, or `over_limit` where its connection holds or watches more
+   * than who it would be may; the caller then stays who it was.
    */
   authenticate(token: string, caller: Caller): Identity {
+    const identity = this.#verify(token, caller);
+    this.#admit(caller, identity, 'with a token');
+    return identity;
+  }
+
+  /** @throws {RegistryError} `throttled`, or `unauthenticated` */
+  #verify(token: string, caller: Caller): Identity {
     const wait = this.#throttle.wait(caller);
     if (wait > 0) {
       throw new RegistryError('throttled', undefined, { limit: 'auth', retryAfter: Math.ceil(wait / 1000) });
@@ -110,7 +130,6 @@ export class Access {
       const known = this.#entries.find(token);
       if (known === undefined) throw new RegistryError('unauthenticated', 'the token is not valid');
       this.#requireInForce(known);
-      this.#admit(caller, known.identity, 'with a token');
       return known.identity;
     } catch (error) {
       this.#throttle.fail(caller);
@@ -130,6 +149,11 @@ export class Access {
     if (known === undefined) return false;
     this.#admit(caller, known.identity, 'with a certificate');
     return true;
+  }
+
+  /** The connection is over: it counts for nobody any more. */
+  leave(caller: Caller): void {
+    this.#accounts?.move(caller, undefined);
   }
 
   /** Reads the file again, if it is another one. One that cannot be used changes nothing, and is logged once. */
@@ -187,6 +211,7 @@ export class Access {
 
   #become(caller: Caller, identity: Identity | undefined): void {
     if (caller.identity === identity) return;
+    this.#accounts?.move(caller, identity?.id);
     caller.identity = identity;
     caller.feed.regard(this.sight('watch', caller), (scope) => refusalOf(scope, identity));
   }

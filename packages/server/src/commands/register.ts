@@ -12,6 +12,7 @@ import type { Caller } from '../caller.js';
 import type { RegisterChange } from '../change.js';
 import type { Core } from '../core.js';
 import type { Eventually } from '../log/log.js';
+import type { Holder } from '../registry/holder.js';
 import { endOf, type Instance } from '../registry/instance.js';
 import type { Again } from '../registry/known-lines.js';
 import type { Reply } from '../reply.js';
@@ -34,9 +35,13 @@ export function register(request: RegisterRequest, core: Core, caller: Caller): 
   if (current.owner !== request.owner) {
     const refusal = refusalOf(request, current);
     if (refusal !== undefined) return refuse(request, refusal, current.generation);
+    admitHeld(current.holder, core, caller);
     return propose(request, core, caller, undefined, 'took_over');
   }
-  if (!isSame(current, request)) return propose(request, core, caller, current, 'updated');
+  if (!isSame(current, request)) {
+    admitHeld(current.holder, core, caller);
+    return propose(request, core, caller, current, 'updated');
+  }
   renew(current, request.ttl, core, caller);
   // It is there again, also where the log takes no change now that says so.
   if (current.status !== request.status) return propose(request, core, caller, current, undefined);
@@ -46,7 +51,7 @@ export function register(request: RegisterRequest, core: Core, caller: Caller): 
 
 /** Moves the deadline on, and has the connection hold the instance. @throws {RegistryError} `over_limit` */
 export function renew(instance: Instance, ttl: number, core: Core, caller: Caller): void {
-  if (instance.holder !== caller.holder) core.bounds.admitHeld(caller.holder.held.length);
+  admitHeld(instance.holder, core, caller);
   hold(instance, core, caller);
   core.registry.renew(instance, core.clock.latest + ttl);
 }
@@ -56,6 +61,7 @@ function registerFirst(request: RegisterRequest, core: Core, caller: Caller): Ev
   const ending = request.generation === 0 ? undefined : core.registry.endings.get(request.generation, request.owner);
   if (ending !== undefined) return refuse(request, ending.reason, ending.revision);
   core.bounds.admitInstance(core.registry.size);
+  admitHeld(undefined, core, caller);
   return propose(request, core, caller, undefined, 'registered');
 }
 
@@ -82,8 +88,7 @@ function propose(
   current: Instance | undefined,
   event: AuditEvent | undefined,
 ): Eventually<Reply> {
-  core.bounds.admitRegistration(caller.rates, core.clock.latest);
-  if (current === undefined || current.holder !== caller.holder) core.bounds.admitHeld(caller.holder.held.length);
+  core.bounds.admitRegistration(caller.rates, caller.account, core.clock.latest);
   const { key, instance, ttl, body, status, linger, owner } = request;
   const at = core.clock.wall();
   const change: RegisterChange = {
@@ -106,6 +111,18 @@ function propose(
     return ordered.then((revision) => settle(request, core, caller, change, event, revision));
   }
   return settle(request, core, caller, change, event, ordered);
+}
+
+/**
+ * What another connection of the same caller holds is one more for this connection, and none for the caller.
+ *
+ * @param before who holds it so far.
+ * @throws {RegistryError} `over_limit` where the connection, or its caller, may hold no instance more.
+ */
+function admitHeld(before: Holder | undefined, { bounds }: Core, { holder, account }: Caller): void {
+  if (before === holder) return;
+  bounds.admitHeld(holder.held.length);
+  if (account !== undefined && before?.total !== account) bounds.admitToAccount(account, 1, 0);
 }
 
 function settle(

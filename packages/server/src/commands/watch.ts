@@ -5,8 +5,8 @@ import type { Reply } from '../reply.js';
 import { PROGRESS_SECONDS } from '../watch/feed.js';
 
 /** Begins a watch. Its events follow the reply, whenever that leaves. */
-export function watch(request: WatchRequest, { bounds }: Core, { feed }: Caller): Reply {
-  bounds.admitWatch(feed.watches);
+export function watch(request: WatchRequest, { bounds }: Core, { feed, account }: Caller): Reply {
+  bounds.admitWatch(feed.watches, account);
   const opened = feed.open(request);
   const fields = `"watch":${opened.number},"epoch":${JSON.stringify(feed.epochOf(request.scope))},"progress":${PROGRESS_SECONDS}`;
   return {

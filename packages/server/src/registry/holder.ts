@@ -16,6 +16,11 @@ export interface Ended {
   toldWith: number | undefined;
 }
 
+/** How much several connections hold together. */
+interface Total {
+  held: number;
+}
+
 /** So many that ended are remembered between two heartbeats. Who lost more sees it from how many are held. */
 const MAX_ENDED = 10_000;
 /** So many times of heartbeats are kept. */
@@ -38,6 +43,7 @@ export class Holder {
   #held: Instance[] = [];
   /** In the order of their revisions, but for those of revision 0. */
   #ended: Ended[] = [];
+  #total: Total | undefined;
 
   constructor(peer: string, opened: number) {
     this.peer = peer;
@@ -56,6 +62,18 @@ export class Holder {
   /** What it holds, in no order. */
   get held(): readonly Instance[] {
     return this.#held;
+  }
+
+  /** What it is counted in, together with others of its caller; `undefined` where it is not. */
+  get total(): Total | undefined {
+    return this.#total;
+  }
+
+  /** Has what it holds counted there from now on, and nowhere else. */
+  countIn(total: Total | undefined): void {
+    if (this.#total !== undefined) this.#total.held -= this.#held.length;
+    if (total !== undefined) total.held += this.#held.length;
+    this.#total = total;
   }
 
   /** ms between its last heartbeats, the latest last. */
@@ -77,11 +95,13 @@ export class Holder {
     if (this.#closed !== undefined) return;
     instance.grip = this.#held.length;
     this.#held.push(instance);
+    if (this.#total !== undefined) this.#total.held += 1;
   }
 
   release(instance: Instance): void {
     if (instance.grip === -1) return;
     const last = this.#held.pop();
+    if (this.#total !== undefined) this.#total.held -= 1;
     if (last !== undefined && last !== instance) {
       this.#held[instance.grip] = last;
       last.grip = instance.grip;
@@ -137,6 +157,7 @@ export class Holder {
   /** Lets go of everything. @returns what it held. */
   close(wall: number): readonly Instance[] {
     const held = this.#held;
+    this.countIn(undefined);
     this.#closed = wall;
     this.#held = [];
     this.#ended = [];

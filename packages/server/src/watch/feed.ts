@@ -20,6 +20,11 @@ export interface Outlet {
   yield(): void;
 }
 
+/** How many watches several connections have together. */
+interface Total {
+  watches: number;
+}
+
 /** How many changes of the history are looked at before the clock is. */
 const LOOKS_PER_STEP = 1000;
 /** How long it is waited for one that has fallen behind, at most, before a mass of changes goes on without it. */
@@ -54,6 +59,8 @@ export class Feed {
   readonly #outlet: Outlet;
   readonly #watches = new Map<number, Watch>();
   #lastNumber = 0;
+  /** What its watches are counted in, together with others of its caller; `undefined` where they are not. */
+  #total: Total | undefined;
   /** What is behind; `undefined` where the hub hands changes on. */
   #gap: Gap | undefined;
   /** Watches that become live when the gap is closed. */
@@ -81,6 +88,13 @@ export class Feed {
   /** How many watches it has. */
   get watches(): number {
     return this.#watches.size;
+  }
+
+  /** Has its watches counted there from now on, and nowhere else. */
+  countIn(total: Total | undefined): void {
+    if (this.#total !== undefined) this.#total.watches -= this.#watches.size;
+    if (total !== undefined) total.watches += this.#watches.size;
+    this.#total = total;
   }
 
   /** Whether the peer leaves what there is to tell unread. */
@@ -149,6 +163,7 @@ export class Feed {
     this.#hub.add(watch);
     this.#lastNumber = watch.number;
     this.#watches.set(watch.number, watch);
+    if (this.#total !== undefined) this.#total.watches += 1;
     this.#scopes?.add(watch);
     return watch;
   }
@@ -175,6 +190,7 @@ export class Feed {
     const watch = this.#find(number);
     this.#hub.remove(watch);
     this.#watches.delete(number);
+    if (this.#total !== undefined) this.#total.watches -= 1;
     this.#scopes?.remove(watch);
     watch.phase = 'ended';
     this.#warming.delete(watch);
