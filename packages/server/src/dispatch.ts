@@ -51,8 +51,9 @@ const COMMANDS: { readonly [T in Request['type']]: Handler<T> } = {
  * @throws {RegistryError} where the request cannot be carried out.
  */
 export function dispatch(request: Request, core: Core, caller: Caller): Eventually<Reply> {
-  core.access?.check(request, caller);
+  // Before the right to it: what is refused costs as much as what is answered.
   core.bounds.admitRequest(caller.rates, caller.account, core.clock.latest);
+  core.access?.check(request, caller);
   const handler = COMMANDS[request.type] as Handler<Request['type']>;
   return handler(request, core, caller);
 }
@@ -71,7 +72,7 @@ export function isAnswered(place: number, { registry: { known }, access, clock }
  * @throws {RegistryError} `over_limit`
  */
 export function dispatchKnown(place: number, core: Core, caller: Caller): void {
-  core.bounds.admitRequest(caller.rates, core.clock.latest);
+  core.bounds.admitRequest(caller.rates, caller.account, core.clock.latest);
   const { known } = core.registry;
   const renewed = known.renewedBy(place);
   if (renewed !== undefined) renew(renewed, known.timeOf(place), core, caller);

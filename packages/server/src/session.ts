@@ -221,8 +221,9 @@ export class Session {
       }
     } catch (error) {
       if (!(error instanceof RegistryError)) this.#logger.error({ err: error }, 'a request failed');
-      const shown = this.#core.access?.veil(error, this.#caller) ?? error;
-      this.#outbox.add(id, 0, errorReply(error instanceof RequestError ? error.id : id, shown));
+      const isLine = error instanceof RequestError;
+      if (isLine) id = error.id;
+      this.#outbox.add(id, 0, errorReply(id, isLine ? this.#refusalOf(error) : error));
     }
     this.#partialSince = undefined;
     return true;
@@ -252,6 +253,17 @@ export class Session {
     // What can still be undone is not kept.
     if (again === undefined || typeof line !== 'string' || shows > log.durable) return;
     registry.keepAnswer(lines.subarray(start, this.#reader.offset), line, again);
+  }
+
+  /** What to answer to a line that is no request. It counts as one, else a flood of these would not be bounded. */
+  #refusalOf(wrong: RequestError): unknown {
+    const { access, bounds, clock } = this.#core;
+    try {
+      bounds.admitRequest(this.#caller.rates, this.#caller.account, clock.latest);
+    } catch (error) {
+      return error;
+    }
+    return access?.veil(wrong, this.#caller) ?? wrong;
   }
 
   #watchLine(): void {

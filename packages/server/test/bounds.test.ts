@@ -138,6 +138,19 @@ describe('what one connection may have', () => {
     expect(await peer.ask({ type: 'ping', id: 'x' })).toMatchObject({ ok: false, id: 'x' });
   });
 
+  test('max-requests-per-second counts lines that are no requests, too', async () => {
+    await using daemon = await startDaemon({ maxRequestsPerSecond: 4 });
+    const peer = daemon.connect();
+    for (const line of ['no JSON', '[]', '{"type":"query"}', '{"type":"nothing of the kind"}']) {
+      expect(await peer.ask(`${line}\r\n`)).not.toMatchObject({ error: { code: 'over_limit' } });
+    }
+    expect(await peer.ask('no JSON\r\n')).toEqual(overLimit('maxRequestsPerSecond', 0.25));
+    expect(await peer.ask({ type: 'query', id: 7 })).toEqual({ ...overLimit('maxRequestsPerSecond', 0.25), id: 7 });
+    expect(await peer.ask({ type: 'ping' })).toEqual(overLimit('maxRequestsPerSecond', 0.25));
+    daemon.clock.advance(250);
+    expect(await peer.ask({ type: 'ping' })).toEqual({ ok: true });
+  });
+
   test('max-registrations-per-second counts changes, not renewals', async () => {
     await using daemon = await startDaemon({ maxRegistrationsPerSecond: 2 });
     const peer = daemon.connect();

@@ -103,8 +103,8 @@ export class Access {
   }
 
   /** What to answer in place of what is wrong with a line: who is not known is not told what is right. */
-  veil(error: unknown, { identity }: Caller): unknown {
-    if (identity !== undefined || !(error instanceof RequestError)) return error;
+  veil(error: RequestError, { identity }: Caller): RequestError {
+    if (identity !== undefined) return error;
     return new RequestError('unauthenticated', unauthenticated().message, error.id);
   }
 

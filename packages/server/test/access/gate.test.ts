@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Peer } from '../harness.js';
 import { settle } from '../settle.js';
 import { enter, pass, rule, startGuarded, TokensFile } from './tokens-file.js';
 
@@ -135,6 +136,36 @@ describe('before it has authenticated', () => {
     const daemon = await startGuarded(new TokensFile());
     const peer = daemon.connect();
     expect(await peer.ask({ type: 'query', id: 'q' })).toMatchObject({ id: 'q', error: { code: 'unauthenticated' } });
+  });
+});
+
+describe('a flood of requests that are refused', () => {
+  async function outcomes(peer: Peer, request: object | string): Promise<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (let n = 0; n < 100; n += 1) {
+      const { error } = (await peer.ask(request)) as unknown as { error: { code: string } };
+      counts[error.code] = (counts[error.code] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  test('is bounded where they are forbidden, on a connection and over all of a caller', async () => {
+    const file = new TokensFile();
+    const token = file.add('they', [rule(['query'], 'pay')]);
+    const daemon = await startGuarded(file, { maxRequestsPerSecond: 11, maxRequestsPerSecondPerCaller: 15 });
+    const mail = { type: 'query', key: 'mail' };
+    // The first of its eleven was to authenticate.
+    expect(await outcomes(await enter(daemon, token), mail)).toEqual({ forbidden: 10, over_limit: 90 });
+    expect(await outcomes(await enter(daemon, token), mail)).toEqual({ forbidden: 5, over_limit: 95 });
+  });
+
+  test.each([
+    ['somebody who is not known', { type: 'query', key: 'mail' }],
+    ['a kind that nobody can read', '{"type":"query"\r\n'],
+    ['somebody with a wrong token', { type: 'auth', token: 'reg_nobodys_aaaaaaaaaaaaaaaaaaaaaaaa' }],
+  ])('is bounded where they are of %s', async (_, request) => {
+    const daemon = await startGuarded(new TokensFile(), { maxRequestsPerSecond: 10 });
+    expect(await outcomes(daemon.connect(), request)).toMatchObject({ over_limit: 90 });
   });
 });
 
