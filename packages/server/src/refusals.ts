@@ -3,7 +3,7 @@ import { encodeError, type RegistryError } from '@reg/protocol';
 import type { Logger } from './logger.js';
 
 /** So many refused connections may be on their way out. Each has a descriptor, of which there are not many more. */
-const MAX_LEAVING = 256;
+export const MAX_LEAVING = 256;
 /** How many ticks one has for that. */
 const TICKS = 2;
 
@@ -24,7 +24,7 @@ export class Refusals {
   }
 
   refuse(stream: Duplex, error: RegistryError): void {
-    this.#refused += 1;
+    this.count();
     // Whoever resets a connection that is being refused has no more to say.
     stream.on('error', () => {});
     if (this.#leaving.size >= MAX_LEAVING) {
@@ -35,6 +35,11 @@ export class Refusals {
     stream.on('close', () => this.#leaving.delete(stream));
     stream.resume();
     stream.end(encodeError(undefined, error));
+  }
+
+  /** One was closed without a word before it got here. */
+  count(): void {
+    this.#refused += 1;
   }
 
   /** To be called once a second. */

@@ -28,7 +28,7 @@ import { MemoryLog } from './log/memory.js';
 import { type Logger, silentLogger } from './logger.js';
 import { Partings } from './partings.js';
 import { redact } from './redact.js';
-import { Refusals } from './refusals.js';
+import { MAX_LEAVING, Refusals } from './refusals.js';
 import { Registry } from './registry/registry.js';
 import { Session } from './session.js';
 import { type PortOptions, refuseHandshake, type TlsFiles, TlsPort } from './tls.js';
@@ -203,7 +203,7 @@ export class RegistryServer implements LogHost, Counts {
     const { host, port } = this.config;
     const tcp = await this.#makePort();
     this.#tcp = tcp;
-    this.#leaveDescriptors(tcp);
+    this.#cap(tcp);
     try {
       await new Promise<void>((resolve, reject) => {
         tcp.once('error', reject);
@@ -246,13 +246,20 @@ export class RegistryServer implements LogHost, Counts {
     }
   }
 
-  /** Closes connections for which there are no descriptors, and says so: the system would do it without a word. */
-  #leaveDescriptors(tcp: TcpServer): void {
-    const fit = connectionsThatFit();
-    if (fit === undefined) return;
-    tcp.maxConnections = fit;
+  /**
+   * Has connections closed as soon as they are accepted: those that are more than can be told so, silent ones among
+   * them, and those for which there are no descriptors. The latter the system would close without a word.
+   */
+  #cap(tcp: TcpServer): void {
+    const fit = connectionsThatFit() ?? Number.POSITIVE_INFINITY;
+    const most = this.#bounds.values.maxConnections + MAX_LEAVING;
+    tcp.maxConnections = Math.min(fit, most);
     let saidAt = Number.NEGATIVE_INFINITY;
     tcp.on('drop', () => {
+      if (most <= fit) {
+        this.#refusals.count();
+        return;
+      }
       const now = this.clock.now();
       if (now - saidAt < DROPS_SAID_MS) return;
       saidAt = now;
@@ -276,7 +283,8 @@ export class RegistryServer implements LogHost, Counts {
   /** Serves one connection, of whatever kind. The server must have been started. */
   handle(stream: Duplex): void {
     if (this.#core === undefined) throw new Error('the server is not started');
-    const refusal = this.#bounds.refuseConnection(this.#sessions.size);
+    const handshakes = this.#tls?.handshakes ?? 0;
+    const refusal = this.#bounds.refuseConnection(this.#sessions.size + handshakes);
     if (refusal !== undefined) {
       this.#refusals.refuse(stream, refusal);
       return;

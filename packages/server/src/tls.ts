@@ -36,6 +36,8 @@ export class TlsPort {
   readonly #files: TlsFiles;
   /** Connections as they were accepted, also those that are not through their handshake. */
   readonly #accepted = new Set<Socket>();
+  /** Those that are through it. They are other objects, and nothing leads from one to the other. */
+  readonly #secure = new Set<TLSSocket>();
 
   /**
    * @param handshakeTimeout ms.
@@ -53,12 +55,19 @@ export class TlsPort {
     this.server = createServer(
       {
         ...options,
+        // Who closes its side before the handshake is over has gone; afterwards it may still read.
+        allowHalfOpen: false,
         ...readContext(files),
         handshakeTimeout,
         requestCert: wantsCertificates,
         rejectUnauthorized: wantsCertificates,
       },
-      onSecure,
+      (socket) => {
+        this.#secure.add(socket);
+        socket.on('close', () => this.#secure.delete(socket));
+        socket.allowHalfOpen = options.allowHalfOpen;
+        onSecure(socket);
+      },
     );
     this.server.on('connection', (socket: Socket) => {
       this.#accepted.add(socket);
@@ -70,6 +79,12 @@ export class TlsPort {
       // Where its time is over Node says so, and leaves it open.
       socket.destroy();
     });
+  }
+
+  /** How many connections have begun a handshake, or are silent, and are not through it. */
+  get handshakes(): number {
+    // Of a connection that ends, either may be told first.
+    return Math.max(0, this.#accepted.size - this.#secure.size);
   }
 
   /**

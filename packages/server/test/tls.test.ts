@@ -10,6 +10,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Identity, issueClient, issueServer, makeAuthority } from '../../cli/src/certificates.js';
 import { certificateNameOf } from '../src/tls.js';
 import { rule, TokensFile } from './access/tokens-file.js';
+import { HeldLog } from './held-log.js';
+import { settle } from './settle.js';
 
 const NOW = Date.now();
 const CA = await makeAuthority('Authority', NOW);
@@ -102,6 +104,24 @@ describe('a port with TLS', () => {
     expect(await outcome(old)).toMatch(/protocol version|unsupported protocol/i);
   });
 
+  test('owes the reply to who has closed its sending side', async () => {
+    const log = new HeldLog();
+    const { server, port } = await open({ log });
+    const handle = server.handle.bind(server);
+    const ended = new Promise((resolve) => {
+      server.handle = (stream) => {
+        handle(stream);
+        stream.on('end', resolve);
+      };
+    });
+    const socket = dial(port);
+    socket.end('{"type":"register","key":"s","values":1}\r\n');
+    await ended;
+    await settle();
+    log.commit();
+    expect(String((await once(socket, 'data'))[0])).toContain('registered');
+  });
+
   test('is not taken for another by who does not know its authority', async () => {
     const { port } = await open();
     expect(await outcome(dial(port, { ca: STRANGER.certificate }))).toMatch(/CERT|SIGNATURE/);
@@ -150,6 +170,63 @@ describe('a port with TLS', () => {
     const closed = silent.map((socket) => once(socket.resume(), 'close'));
     await server.close();
     await Promise.all(closed);
+  });
+});
+
+describe('a connection that is not through its handshake', () => {
+  /** Connections that say nothing. The daemon has accepted them before any that is dialled later. */
+  async function beSilent(port: number, count: number): Promise<Socket[]> {
+    const silent = Array.from({ length: count }, () => dialPlain(port).resume());
+    await Promise.all(silent.map((socket) => once(socket, 'connect')));
+    return silent;
+  }
+
+  /** What the daemon says of its own accord to who gets through the handshake. */
+  async function refusal(port: number): Promise<unknown> {
+    const [text] = await once(dial(port), 'data');
+    return JSON.parse(String(text));
+  }
+
+  const TOO_MANY = { ok: false, error: { code: 'over_limit', limit: 'maxConnections', retryAfter: 5 } };
+
+  test('has one of the places that there are for connections, until it goes', async () => {
+    const { server, port } = await open({ maxConnections: 3, handshakeTimeout: 600 });
+    const [first] = await beSilent(port, 2);
+    const third = dial(port);
+    expect(await outcome(third)).toBe('ok');
+    expect(await refusal(port)).toMatchObject(TOO_MANY);
+    expect(server.connections).toBe(1);
+    first?.destroy();
+    await expect.poll(() => outcome(dial(port))).toBe('ok');
+    expect(await refusal(port)).toMatchObject(TOO_MANY);
+    // A session that ends leaves one place, and not two.
+    third.destroy();
+    await expect.poll(() => outcome(dial(port))).toBe('ok');
+    expect(await refusal(port)).toMatchObject(TOO_MANY);
+  });
+
+  test('has it no longer than the time for the handshake', async () => {
+    const { port } = await open({ maxConnections: 2, handshakeTimeout: 0.3 });
+    const silent = await beSilent(port, 2);
+    const closed = silent.map((socket) => new Promise((resolve) => socket.on('close', resolve)));
+    expect(await refusal(port)).toMatchObject(TOO_MANY);
+    await Promise.all(closed);
+    const [one, other] = [dial(port), dial(port)];
+    expect([await outcome(one), await outcome(other)]).toEqual(['ok', 'ok']);
+    expect(await refusal(port)).toMatchObject(TOO_MANY);
+  });
+
+  test('is closed at once where there are more than can be told that there is no room', async () => {
+    const { server, port, log } = await open({ maxConnections: 2, handshakeTimeout: 600 });
+    const session = dial(port);
+    expect(await outcome(session)).toBe('ok');
+    const silent = await beSilent(port, 300);
+    const isOpen = (socket: Socket) => !socket.closed;
+    await expect.poll(() => silent.filter(isOpen).length).toBe(2 + 256 - 1);
+    expect(silent.slice(0, 2 + 256 - 1).every(isOpen)).toBe(true);
+    expect(await ask(session, { type: 'ping' })).toEqual({ ok: true });
+    expect(server.connections).toBe(1);
+    await expect.poll(log, { timeout: 3000 }).toContain('"refused":43');
   });
 });
 
