@@ -17,6 +17,8 @@ const AUTHORITY_DAYS = 3650;
 /** The most that Apple's systems take. */
 const LEAF_DAYS = 825;
 const DAY_MS = 86_400_000;
+/** X.509 has no longer common names. Clients go by the alternative names, which may be longer. */
+export const COMMON_NAME_LENGTH = 64;
 /** Clocks differ: a certificate is good from some time before it was made. */
 const CLOCK_SKEW_MS = 3_600_000;
 const KEYS = { name: 'ECDSA', namedCurve: 'P-256' } as const;
@@ -45,7 +47,8 @@ export async function makeAuthority(name: string, now: number): Promise<Identity
 /** A certificate for a server that is reached under `hosts`, names or addresses; at least one. */
 export function issueServer(authority: Identity, hosts: readonly string[], now: number): Promise<Identity> {
   const names = hosts.map((host) => ({ type: isIP(host) ? 'ip' : 'dns', value: host }) as const);
-  return issue(authority, hosts[0] ?? 'registry', now, [
+  const name = hosts.find(({ length }) => length <= COMMON_NAME_LENGTH) ?? 'registry';
+  return issue(authority, name, now, [
     new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
     new x509.SubjectAlternativeNameExtension(names),
   ]);

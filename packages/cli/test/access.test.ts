@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -11,6 +12,7 @@ import {
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checkServerIdentity } from 'node:tls';
 import { LineReader } from '@reg/protocol';
 import { createServer, resolveConfig } from '@reg/server';
 import fc from 'fast-check';
@@ -231,6 +233,23 @@ describe('regctl init', () => {
     expect((await run(['query', 's'])).out).toContain('v');
   });
 
+  it('makes a certificate for every name and address that it is given, and for no other', async () => {
+    const folder = temporary();
+    const long = `${'a'.repeat(60)}.${'b'.repeat(60)}.internal`;
+    const names = [long, 'registry.internal', 'my_registry', '10.0.0.5', '2001:db8::5', '2001:DB8:0:0::6'];
+    const { code } = await regctl(['init', folder, '--host', '0.0.0.0', ...names.flatMap((name) => ['--name', name])]);
+    expect(code).toBe(0);
+    const certificate = new X509Certificate(readFileSync(join(folder, 'server.pem')));
+    const fits = (host: string) => checkServerIdentity(host, certificate.toLegacyObject()) === undefined;
+    for (const host of [...names, 'localhost', '127.0.0.1', '::1', '2001:db8::6'])
+      expect([host, fits(host)]).toEqual([host, true]);
+    for (const host of ['0.0.0.0', 'internal', 'x.registry.internal', '10.0.0.6', '2001:db8::7']) {
+      expect([host, fits(host)]).toEqual([host, false]);
+    }
+    expect(certificate.subject).toBe('CN=registry.internal');
+    expect(certificate.issuer.length).toBeLessThanOrEqual(64 + 'CN='.length);
+  });
+
   it('has everybody need a certificate where it makes some', async () => {
     const { run } = home();
     const folder = temporary();
@@ -273,11 +292,28 @@ describe('regctl init', () => {
   it.each([
     [['--client', '../x'], '--client'],
     [['--port', 'x'], '--port'],
+    [['--host', '[::1]'], /--host must be .*"\[::1\]": leave out the brackets/],
+    [['--host', ''], /--host must be a name or an IP address/],
+    [['--name', 'regs://registry.internal'], /--name must be .*: leave out the scheme/],
+    [['--name', 'registry.internal:6734'], /leave out the port/],
+    [['--name', '10.0.0.5:6734'], /leave out the port/],
+    [['--name', 'fe80::1%eth0'], /leave out the zone/],
+    [['--name', '*.internal'], /give each name by itself/],
+    [['--name', '10.0.0.256'], /four numbers up to 255/],
+    [['--name', '10.0.0'], /four numbers up to 255/],
+    [['--name', '2001:db8::g'], /no IPv6 address/],
+    [['--name', 'bücher.example'], /write it as xn--bcher-kva.example/],
+    [['--name', 'a b'], /letters, digits/],
+    [['--name', 'a..b'], /letters, digits/],
+    [['--name', '-a'], /letters, digits/],
+    [['--name', 'registry.internal.'], /letters, digits/],
+    [['--name', 'x'.repeat(64)], /63 at most/],
+    [['--name', 'good', '--name', 'a,DNS:evil.example'], /"a,DNS:evil.example"/],
   ])('refuses %j', async (args, named) => {
     const folder = temporary();
     const { code, err } = await regctl(['init', folder, ...args]);
     expect(code).toBe(2);
-    expect(err).toContain(named);
+    expect(err).toMatch(named);
     expect(readdirSync(folder)).toEqual([]);
   });
 });

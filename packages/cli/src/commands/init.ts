@@ -3,8 +3,9 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { formatEndpoint } from '@reg/protocol';
 import { type AccessEntry, formatEntries, makeToken } from '@reg/server';
-import { issueClient, issueServer, makeAuthority } from '../certificates.js';
+import { COMMON_NAME_LENGTH, issueClient, issueServer, makeAuthority } from '../certificates.js';
 import { CommandError } from '../errors.js';
+import { isHost, readHost } from '../names.js';
 import type { Output } from '../output.js';
 
 export interface InitArguments {
@@ -41,6 +42,8 @@ export async function init({ folder, host, port, name, client }: InitArguments, 
   const bad = client.find((each) => !CLIENT_NAME.test(each));
   if (bad !== undefined) throw new CommandError('usage', `--client ${bad}: letters, digits, "_", "-" and "." only`);
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new CommandError('usage', `--port ${port} is no port`);
+  readHost(host, '--host');
+  for (const each of name) readHost(each, '--name');
   const path = (file: string): string => join(resolve(folder), file);
   const config = {
     host,
@@ -73,7 +76,7 @@ function entryOf(client: string, index: number): AccessEntry {
 }
 
 async function makeCertificates(hosts: readonly string[], clients: readonly string[], now: number): Promise<File[]> {
-  const authority = await makeAuthority(`registry ${hosts[0] ?? ''}`.trim(), now);
+  const authority = await makeAuthority(`registry ${hosts[0] ?? ''}`.trim().slice(0, COMMON_NAME_LENGTH), now);
   const server = await issueServer(authority, hosts, now);
   const files = [
     asFile('ca.pem', authority.certificate, false),
@@ -123,8 +126,9 @@ function told(path: (file: string) => string, address: string, token: string, cl
   ];
 }
 
+/** Whether clients can dial it. What a machine calls itself may be no name at all. */
 function isReachable(host: string): boolean {
-  return host !== '' && !WILDCARDS.includes(host);
+  return isHost(host) && !WILDCARDS.includes(host);
 }
 
 function asFile(name: string, text: string, secret: boolean): File {

@@ -16,13 +16,19 @@ export function addInit(program: Command, { output }: Surroundings): void {
     .argument('<folder>', 'where to; it is made if it is not there')
     .option('--host <address>', 'address to listen on (default 127.0.0.1)', '127.0.0.1')
     .option('--port <number>', `TCP port (default ${DEFAULT_PORT})`, String(DEFAULT_PORT))
-    .option('--name <name>', 'a further name or address that clients reach it by; may be given again', append, [])
+    .option(
+      '--name <name>',
+      'a further host, name or address, that clients reach it by; may be given again',
+      append,
+      [],
+    )
     .option('--client <name>', 'make a certificate for a client; then all need one; may be given again', append, [])
     .addHelpText(
       'after',
       `
 Examples:
   regctl init /etc/reg --host 10.0.0.5 --name registry.example.org
+  regctl init /etc/reg --host 0.0.0.0 --name registry.internal --name 10.0.0.5 --name 2001:db8::5
   regctl init ./reg --client payments --client ci
   regctl serve --config /etc/reg/reg.json`,
     )
