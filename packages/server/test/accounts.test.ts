@@ -206,6 +206,22 @@ test('a caller is forgotten a second after its last connection has gone, and not
   expect(size()).toBe(1);
 });
 
+test('a caller who comes and goes between two looks is not taken for one who was away', async () => {
+  const { daemon, one } = await startWithTwo({ maxRequestsPerSecondPerCaller: 2 });
+  const use = async () => {
+    const peer = await enter(daemon, one);
+    const replies = [await peer.ask({ type: 'ping' }), await peer.ask({ type: 'ping' })];
+    peer.hangUp();
+    await settle();
+    return replies.map(({ ok }) => ok);
+  };
+  expect(await use()).toEqual([true, true]);
+  await pass(daemon, 1900);
+  expect(await use()).toEqual([true, true]);
+  await pass(daemon, 100);
+  expect(await use()).toEqual([false, false]);
+});
+
 test('a caller whose token is revoked is forgotten, though its connection stays', async () => {
   const size = watchAccounts();
   const { file, daemon, one } = await startWithTwo({ maxRequestsPerSecondPerCaller: 100 });
