@@ -1,5 +1,6 @@
+export { changeEntries, formatEntries, readEntries } from './access/file.js';
 export { parseRules, type Rule as AccessRule } from './access/rules.js';
-export { changeEntries, type Entry as AccessEntry, formatEntries, makeToken, readEntries } from './access/tokens.js';
+export { type Entry as AccessEntry, makeToken } from './access/tokens.js';
 export { type BackupHeader, writeBackup } from './backup/file.js';
 export { checkBackup, type Restored, type RestoreOptions, restoreBackup } from './backup/restore.js';
 export {

@@ -6,9 +6,10 @@ import type { Caller } from '../caller.js';
 import type { RegistryClock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import type { Sight } from '../registry/selection.js';
+import { readEntries } from './file.js';
 import { type NamedAction, NOTHING } from './rules.js';
 import { Throttle } from './throttle.js';
-import { Entries, type Identity, isInForce, type Known, readEntries } from './tokens.js';
+import { Entries, type Identity, isInForce, type Known } from './tokens.js';
 
 /** What each request needs: a right on the service that it names, `admin`, to be known, or nothing at all. */
 const NEEDS: { readonly [T in Request['type']]: NamedAction | 'admin' | 'identity' | 'nothing' } = {

@@ -14,6 +14,8 @@ export interface Rule {
   readonly names: readonly string[];
 }
 
+const RULE_FIELDS: readonly (keyof Rule)[] = ['actions', 'names'];
+
 /** At the end of a name, everything that begins so. A service whose name itself ends in it needs no rule of its own. */
 const ANY = '*';
 
@@ -27,8 +29,23 @@ export function parseRules(given: unknown): readonly Rule[] {
   return given.map(parseRule);
 }
 
+/**
+ * What is not looked at must not seem to be in force: with a misspelt "expires" a token would have no end.
+ *
+ * @throws {RegistryError} `access_failed` where there is a field that is not among `known`.
+ */
+export function refuseStrangers(
+  given: Readonly<Record<string, unknown>>,
+  known: readonly string[],
+  what: string,
+): Readonly<Record<string, unknown>> {
+  const stranger = Object.keys(given).find((field) => !known.includes(field));
+  if (stranger === undefined) return given;
+  throw new RegistryError('access_failed', `"${stranger}" is not for ${what}, which has ${known.join(', ')}`);
+}
+
 function parseRule(given: unknown): Rule {
-  const { actions, names } = isObject(given) ? given : {};
+  const { actions, names } = isObject(given) ? refuseStrangers(given, RULE_FIELDS, 'a rule') : {};
   if (!isTexts(actions) || !isTexts(names)) {
     throw new RegistryError('access_failed', 'a rule must have "actions" and "names", arrays of strings');
   }

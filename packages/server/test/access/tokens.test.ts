@@ -1,9 +1,10 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { changeEntries, Entries, type Entry, makeToken, readEntries } from '../../src/access/tokens.js';
+import { changeEntries, dangerOf, readEntries } from '../../src/access/file.js';
+import { Entries, type Entry, makeToken } from '../../src/access/tokens.js';
 import { rule } from './tokens-file.js';
 
 const compared = vi.hoisted(() => vi.fn<(a: Buffer, b: Buffer) => void>());
@@ -117,6 +118,29 @@ describe('the file of tokens', () => {
     expect(() => readEntries(path)).toThrow(/give themselves any right: chmod 600/);
   });
 
+  test.each([
+    ['another user, who can write it', { mode: 0o644, uid: 7 }, 1000, 'user 7, who is not user 1000, may write'],
+    ['its own user', { mode: 0o600, uid: 1000 }, 1000, undefined],
+    ['root, where a group may read it', { mode: 0o640, uid: 0 }, 1000, undefined],
+    ['another user, read by root, who may work on it', { mode: 0o600, uid: 7 }, 0, undefined],
+    ['a system without such numbers', { mode: 0o644, uid: 0 }, undefined, undefined],
+  ])('may be of %s', (_, stat, reader, danger) => {
+    expect(dangerOf(stat, reader)).toBe(danger);
+  });
+
+  test('keeps its mode, and its owner, whoever changes it: the daemon has to read it on', () => {
+    const path = makePath();
+    changeEntries(path, () => []);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    chmodSync(path, 0o640);
+    // Only root may give a file away.
+    const owner = process.geteuid?.() === 0 ? 12_345 : statSync(path).uid;
+    chownSync(path, owner, statSync(path).gid);
+    changeEntries(path, () => [makeToken('they', [], 0).entry]);
+    expect(statSync(path)).toMatchObject({ uid: owner });
+    expect(statSync(path).mode & 0o777).toBe(0o640);
+  });
+
   const entry = { id: 'a', name: 'a', rules: [], hash: 'ab'.repeat(32), created: 0 };
   test.each([
     ['nonsense', /is not JSON/],
@@ -129,6 +153,20 @@ describe('the file of tokens', () => {
     [JSON.stringify({ version: 1, entries: [{ ...entry, expires: 'soon' }] }), /"expires" must be/],
     [JSON.stringify({ version: 1, entries: [{ ...entry, rules: 1 }] }), /"rules" must be/],
     [JSON.stringify({ version: 1, entries: [null] }), /it must be an object/],
+    // A misspelt word would be a token without an end, or one that only seems to be revoked.
+    [JSON.stringify({ version: 1, entries: [{ ...entry, expire: 5 }] }), /"expire" is not for a token/],
+    [JSON.stringify({ version: 1, entries: [{ ...entry, Revoked: 5 }] }), /"Revoked" is not for a token/],
+    [
+      JSON.stringify({ version: 1, entries: [{ ...entry, rules: [{ actions: [], names: [], expires: 5 }] }] }),
+      /"expires" is not for a rule/,
+    ],
+    [
+      JSON.stringify({
+        version: 1,
+        entries: ['c', 'd'].map((id) => ({ id, name: id, certificate: 'web', rules: [] })),
+      }),
+      /entry 2 .*another entry has the certificate web/,
+    ],
     ...['hash', 'expires', 'revoked'].map((field): [string, RegExp] => {
       const certificate = { id: 'c', name: 'c', certificate: 'web', rules: [], [field]: 1 };
       return [
