@@ -19,6 +19,9 @@ export interface BoundValues {
   readonly maxRegistrationsPerSecondPerCaller: number;
   /** Seconds for which a connection may say nothing, while it holds nothing and watches nothing. */
   readonly idleTimeout: number;
+  /** Seconds that a TLS handshake may take, and after that authenticating. Too few, and clients that come back all at once
+   * are turned away; many, and whoever says nothing holds a connection for that long. */
+  readonly handshakeTimeout: number;
 }
 
 type BoundName = keyof BoundValues;

@@ -36,9 +36,6 @@ export interface Config extends Limits, BoundValues {
   readonly tlsKey: string | undefined;
   /** Who signs the certificates of clients, which then have to have one. */
   readonly tlsCa: string | undefined;
-  /** Seconds that a TLS handshake may take. Too few, and clients that come back all at once are turned away; many,
-   * and whoever says nothing holds a connection for that long. */
-  readonly handshakeTimeout: number;
   /** The file that is told who changed what, `memory` for the latest of that only, empty for none. */
   readonly audit: string;
   /** Size at which another file is begun, in bytes. */
@@ -129,7 +126,12 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   tlsCert: file('--tls-cert <file>', 'REG_TLS_CERT', 'certificate of the port, which speaks TLS then'),
   tlsKey: file('--tls-key <file>', 'REG_TLS_KEY', 'its private key'),
   tlsCa: file('--tls-ca <file>', 'REG_TLS_CA', 'who signs the certificates that clients have to have'),
-  handshakeTimeout: seconds('--handshake-timeout <seconds>', 'REG_HANDSHAKE_TIMEOUT', 'what TLS may take to begin', 10),
+  handshakeTimeout: seconds(
+    '--handshake-timeout <seconds>',
+    'REG_HANDSHAKE_TIMEOUT',
+    'what a TLS handshake may take, and after that authenticating, where it is required',
+    10,
+  ),
   maxConnections: bound('--max-connections <n>', 'REG_MAX_CONNECTIONS', 'connections at a time', 50_000),
   maxInstances: bound('--max-instances <n>', 'REG_MAX_INSTANCES', 'instances of all services together'),
   maxMemory: bound(
@@ -275,6 +277,7 @@ export function boundsOf(config: Config): BoundValues {
     maxRequestsPerSecondPerCaller: config.maxRequestsPerSecondPerCaller || Number.POSITIVE_INFINITY,
     maxRegistrationsPerSecondPerCaller: config.maxRegistrationsPerSecondPerCaller || Number.POSITIVE_INFINITY,
     idleTimeout: config.idleTimeout || Number.POSITIVE_INFINITY,
+    handshakeTimeout: config.handshakeTimeout || Number.POSITIVE_INFINITY,
   };
 }
 

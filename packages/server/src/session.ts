@@ -41,10 +41,11 @@ export class Session {
   #isEnding = false;
   /** There may be lines to answer, but others are having their turn. */
   #isGivingWay = false;
-  /** Registry time since when a line has been unfinished, the peer has not read, this side has been closed. */
+  /** Registry time since when a line has been unfinished, the peer has not read, this side has been closed, nobody knows who asks. */
   #partialSince: number | undefined;
   #unreadSince: number | undefined;
   #finishedSince: number | undefined;
+  #unknownSince: number | undefined;
   /** Whether anything came since the last look, and the registry time of the first at which nothing had. */
   #hasSpoken = true;
   #silentSince = 0;
@@ -159,9 +160,22 @@ export class Session {
       this.#logger.info({ code: 'slow_peer' }, 'closed: a line was not finished');
       const error = new RegistryError('slow_peer', `a line was not finished within ${STANDSTILL_MS / 1000} seconds`);
       this.#part(error);
+    } else if (this.#isUnknownTooLong(now)) {
+      this.#part(new RegistryError('unauthenticated', 'nobody has authenticated for too long'));
     } else {
       this.#checkIdle(now);
     }
+  }
+
+  /**
+   * Whether somebody has to say who they are, and has not for the time of a handshake: they would keep others out. Nor
+   * may who is nobody any more stay: their client comes back, perhaps with a token that is good.
+   */
+  #isUnknownTooLong(now: number): boolean {
+    const { access, bounds } = this.#core;
+    const isUnknown = access !== undefined && this.#caller.identity === undefined;
+    this.#unknownSince = isUnknown ? (this.#unknownSince ?? now) : undefined;
+    return now - (this.#unknownSince ?? now) >= bounds.values.handshakeTimeout * 1000;
   }
 
   /** Who holds or watches something is heard of otherwise: by what runs out, or by what is not read. */

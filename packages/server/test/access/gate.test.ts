@@ -15,6 +15,8 @@ const REQUESTS = [
   { right: 'watch', request: { type: 'watch', key: 'pay' } },
   { right: 'watch', request: { type: 'acks', key: 'pay', revision: 0 } },
   { right: 'admin', request: { type: 'status' } },
+  { right: 'admin', request: { type: 'audit' } },
+  { right: 'admin', request: { type: 'backup' } },
   { right: 'identity', request: { type: 'query', key: 'all' } },
   { right: 'identity', request: { type: 'query', key: 'all', limit: 5 } },
   { right: 'identity', request: { type: 'watch', key: 'all' } },
@@ -78,6 +80,16 @@ describe.each(KNOWN)('a caller %s', (_, rules, may) => {
   });
 });
 
+test('the table has every type of request', async () => {
+  const file = new TokensFile();
+  const token = file.add('they', []);
+  const peer = await enter(await startGuarded(file), token);
+  const { error } = await peer.ask({ type: 'none' });
+  const { message } = error as { message: string };
+  const types = message.slice(message.indexOf('are ') + 4).split(', ');
+  expect(new Set(types)).toEqual(new Set([...REQUESTS.map(({ request }) => request.type), 'auth']));
+});
+
 describe.each(UNKNOWN)('a caller %s', (kind) => {
   test.each(REQUESTS)('$request is not answered, but for hello', async ({ right, request }) => {
     const file = new TokensFile();
@@ -130,6 +142,30 @@ describe('before it has authenticated', () => {
     expect(reply).toMatchObject({ authentication: 'required' });
     await peer.ask({ type: 'auth', token });
     expect(await peer.ask({ type: 'hello' })).toMatchObject({ authentication: 'required', revision: 0, log: 'memory' });
+  });
+
+  test('a connection that does not authenticate is closed in the time of a handshake, whatever it says', async () => {
+    const file = new TokensFile();
+    const token = file.add('they', [rule(['query'], '*')]);
+    const daemon = await startGuarded(file, { maxConnections: 3 });
+    const [silent, talkative] = [daemon.connect(), daemon.connect()];
+    const known = await enter(daemon, token);
+    await pass(daemon, 9000);
+    expect(await talkative.ask({ type: 'hello' })).toMatchObject({ ok: true });
+    expect(await daemon.connect().receive()).toMatchObject({ error: { limit: 'maxConnections' } });
+    await pass(daemon, 2000);
+    for (const peer of [silent, talkative]) {
+      expect(await peer.receive()).toMatchObject({ ok: false, error: { code: 'unauthenticated' } });
+    }
+    await pass(daemon, 6000);
+    expect(daemon.server.connections).toBe(1);
+    expect(await known.ask({ type: 'ping' })).toEqual({ ok: true });
+    // One that was somebody is told so too, and closed, so that its client comes back with the token of now.
+    file.change('they', { revoked: 1 });
+    await pass(daemon, 12_000);
+    expect(await known.receive()).toMatchObject({ error: { code: 'unauthenticated' } });
+    await pass(daemon, 6000);
+    expect(daemon.server.connections).toBe(0);
   });
 
   test('the id of a request comes back all the same', async () => {
