@@ -63,12 +63,16 @@ export class Audit {
     return entries;
   }
 
-  /** The latest entries about an instance, but for what was undone; the latest last. */
+  /**
+   * The latest changes of an instance, but for what was undone; the latest last. Not what was denied: who may only see the
+   * instance is not told who else asks for it, and who is denied again and again does not hide who took it over.
+   */
   of(service: string, instance: string): AuditEntry[] {
     const found: AuditEntry[] = [];
     let kept = Number.POSITIVE_INFINITY;
     for (const entry of this.entries(KEPT_ENTRIES, undefined).reverse()) {
-      const { revision = 0 } = entry;
+      const { revision } = entry;
+      if (revision === undefined) continue;
       if (entry.event === 'undone') kept = Math.min(kept, revision);
       else if (revision <= kept && isAbout(entry, service, instance)) found.push(entry);
       if (found.length === TOLD_ENTRIES) break;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -131,7 +131,7 @@ function readContext({ cert, key, ca }: TlsFiles): SecureContextOptions {
   const context: SecureContextOptions = {
     cert: readPem(cert, 'tlsCert'),
     key: readPem(key, 'tlsKey'),
-    ...(ca !== undefined && { ca: readPem(ca, 'tlsCa') }),
+    ...(ca !== undefined && { ca: readAuthority(ca) }),
     minVersion: 'TLSv1.2',
   };
   try {
@@ -142,6 +142,17 @@ function readContext({ cert, key, ca }: TlsFiles): SecureContextOptions {
     });
   }
   return context;
+}
+
+/** OpenSSL takes a file with no certificate for an authority of nobody, and every client would be turned away. */
+function readAuthority(path: string): Buffer {
+  const pem = readPem(path, 'tlsCa');
+  try {
+    new X509Certificate(pem);
+  } catch (cause) {
+    throw new RegistryError('bad_config', `"tlsCa" is no certificate: ${path}`, { cause });
+  }
+  return pem;
 }
 
 function readPem(path: string, option: string): Buffer {

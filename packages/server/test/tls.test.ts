@@ -340,6 +340,18 @@ describe('a reload', () => {
   });
 });
 
+test.each([
+  ['an empty file', ''],
+  ['nonsense', 'nonsense'],
+  ['a key', CA.key],
+])('an authority that is %s is refused: it would turn every client away', async (_, text) => {
+  const folder = mkdtempSync(join(tmpdir(), 'reg-tls-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const tlsCa = join(folder, 'authority.pem');
+  writeFileSync(tlsCa, text);
+  await expect(open({ tlsCa })).rejects.toThrow(/"tlsCa" is no certificate/);
+});
+
 describe('files that cannot be used keep the daemon from starting:', () => {
   test.each([
     ['half of them', { tlsCert: '/nonexistent/a.pem' }, /both tlsCert and tlsKey/],

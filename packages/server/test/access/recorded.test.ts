@@ -72,6 +72,18 @@ describe('the record of who changed what', () => {
     expect(denied[1]).not.toHaveProperty('caller');
   });
 
+  test('of an instance tells its changes, which no denials hide, and not who else asked for it', async () => {
+    const { file, admin, they } = start();
+    const daemon = await startGuarded(file, { audit: 'memory' });
+    const peer = await enter(daemon, they);
+    const other = await enter(daemon, admin);
+    await other.ask({ type: 'register', key: 'pay', values: 'x' });
+    for (let n = 0; n < 25; n += 1) await daemon.connect().ask({ type: 'query', key: 'pay' });
+    expect(await peer.ask({ type: 'explain', key: 'pay' })).toMatchObject({
+      audit: [{ event: 'registered', caller: 'admin', service: 'pay' }],
+    });
+  });
+
   test.each([
     ['it was revoked', (file: TokensFile) => file.change('they', { revoked: 1 })],
     ['it has expired', (file: TokensFile) => file.change('they', { expires: 1 })],
