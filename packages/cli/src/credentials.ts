@@ -3,7 +3,7 @@
  * nobody says an address. It holds tokens, so nobody else may read it.
  */
 
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { codeOf, isObject, RegistryError } from '@reg/protocol';
 import type { Host } from './host.js';
@@ -84,17 +84,22 @@ export function findLogin({ contexts }: Credentials, address: string): Login | u
 }
 
 function readPrivate(path: string): string | undefined {
+  let file: number | undefined;
   try {
-    const { mode } = statSync(path);
+    file = openSync(path, 'r');
+    // Of the open file, not of the name: that may be another one by now.
+    const { mode } = fstatSync(file);
     // Windows has other means, and a mode that says nothing.
     if (process.platform !== 'win32' && (mode & FOREIGN_MODES) !== 0) {
       throw new RegistryError('access_failed', `others can use ${path}, which holds tokens. Type: chmod 600 ${path}`);
     }
-    return readFileSync(path, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (cause) {
     if (cause instanceof RegistryError) throw cause;
     if (codeOf(cause) === 'ENOENT') return undefined;
     throw new RegistryError('access_failed', `cannot read ${path}: ${String(cause)}`, { cause });
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

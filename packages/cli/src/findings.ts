@@ -75,7 +75,9 @@ export function lookAtDisk(folder: string, clock: Clock): Finding {
   const path = join(folder, '00000000.log.tmp');
   const times: number[] = [];
   try {
-    const file = openSync(path, 'w', 0o600);
+    rmSync(path, { force: true });
+    // A new one: where others may write too, a link of theirs would lead elsewhere.
+    const file = openSync(path, 'wx', 0o600);
     try {
       for (let round = 0; round < SYNCS; round += 1) {
         writeSync(file, Buffer.alloc(4096, round + 1));

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +24,17 @@ async function backUp(): Promise<{ file: string; out: string; addr: string }> {
 }
 
 describe('regctl backup and restore', () => {
+  it('write secrets into a file of their own, whatever somebody has put in its place', async () => {
+    const { addr } = await startServer();
+    const folder = temporaryFolder();
+    const file = join(folder, 'backup.jsonl');
+    // It is written beside its place, and renamed.
+    symlinkSync(join(folder, 'theirs'), `${file}.tmp`);
+    expect((await regctl(['backup', file, '--addr', addr])).code).toBe(0);
+    expect(readdirSync(folder)).toEqual(['backup.jsonl']);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
   it('bring a registry back, from a file that both describe', async () => {
     const { file, out } = await backUp();
     expect(out).toBe(`6 registrations in ${file}, as of revision 6\n`);

@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,6 +107,17 @@ describe('regctl doctor', () => {
     const { findings } = await examine('--data-dir', join(temporaryFolder(), 'a/b'), '--port', '0');
     expect(verdictOf(findings, 'data folder')).toBe('good');
     expect(verdictOf(findings, 'disk')).toBe('good');
+  });
+
+  it('follows no link that somebody has put where it writes', async () => {
+    const folder = temporaryFolder();
+    const treasure = join(temporaryFolder(), 'treasure');
+    writeFileSync(treasure, 'gold');
+    symlinkSync(treasure, join(folder, '00000000.log.tmp'));
+    const { findings } = await examine('--data-dir', join(folder, 'data'), '--port', '0');
+    expect(verdictOf(findings, 'disk')).toBe('good');
+    expect(readFileSync(treasure, 'utf8')).toBe('gold');
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('finds a disk that takes no writes', async () => {

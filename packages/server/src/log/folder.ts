@@ -115,7 +115,9 @@ export function sweepFolder(folder: string, from: number): void {
  */
 export async function writeWhole(path: string, chunks: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<number> {
   const draft = `${path}.tmp`;
-  const file = await open(draft, 'w', FILE_MODE);
+  await rm(draft, { force: true });
+  // A new one: a file or a link that somebody has put there would lead what is secret to them.
+  const file = await open(draft, 'wx', FILE_MODE);
   try {
     let bytes = 0;
     for await (const chunk of chunks) {
