@@ -1,6 +1,6 @@
 /** What `doctor` looks at, one function for each, and what is to be thought of what it saw. */
 
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -175,9 +175,8 @@ export async function lookAtPort({ host, port }: Endpoint, isRegistry: boolean):
   return bad('port', `nobody may listen at ${where}: ${error.message}`, mend);
 }
 
-/** @param path a file of certificates in PEM; the first is that of the daemon. */
-export function lookAtCertificate(path: string, wall: number): Finding {
-  const subject = 'certificate';
+/** @param path a file of certificates in PEM; the first is looked at. */
+export function lookAtCertificate(subject: string, path: string, wall: number): Finding {
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(readFileSync(path));
@@ -190,6 +189,20 @@ export function lookAtCertificate(path: string, wall: number): Finding {
   if (wall >= until) return bad(subject, `${path} ended ${age(wall - until)} ago`, mend);
   const says = `${path} is valid for another ${age(until - wall)}`;
   return until - wall < RENEWAL_MS ? doubtful(subject, says, mend) : good(subject, says);
+}
+
+/** Whether it is the key of the certificate, and nobody else's. */
+export function lookAtKey(path: string, certificate: string): Finding {
+  const subject = 'private key';
+  try {
+    if (!new X509Certificate(readFileSync(certificate)).checkPrivateKey(createPrivateKey(readFileSync(path)))) {
+      return bad(subject, `${path} is not that of ${certificate}`, 'name the key that the certificate was made for');
+    }
+    if ((statSync(path).mode & 0o077) === 0) return good(subject, `${path} is for its owner only`);
+    return doubtful(subject, `${path} is open to others, who can pose as the registry`, `chmod 600 ${path}`);
+  } catch (error) {
+    return bad(subject, `cannot use ${path}: ${String(error)}`, 'name a key in PEM that this user may read');
+  }
 }
 
 /** Whether the file of tokens can be used, and lets anybody rule. */

@@ -22,6 +22,7 @@ import {
   judgeSync,
   lookAtCertificate,
   lookAtFolder,
+  lookAtKey,
 } from '../src/findings.js';
 import { regctl, startServer } from './regctl.js';
 
@@ -56,12 +57,14 @@ describe('regctl doctor', () => {
 
   it('looks at TLS and tokens too, and finds a registry behind them', async () => {
     const folder = temporaryFolder();
-    expect((await regctl(['init', folder])).code).toBe(0);
+    expect((await regctl(['init', folder, '--client', 'ci'])).code).toBe(0);
     const config = resolveConfig({ flags: {}, env: {}, file: join(folder, 'reg.json') });
     const { addr } = await startServer({ ...config, port: 0, storage: 'memory' });
     const { code, findings } = await examine('--config', join(folder, 'reg.json'), '--port', addr.replace(/.*:/, ''));
     expect(code).toBe(0);
     expect(verdictOf(findings, 'certificate')).toBe('good');
+    expect(verdictOf(findings, 'private key')).toBe('good');
+    expect(verdictOf(findings, 'authority')).toBe('good');
     expect(verdictOf(findings, 'tokens')).toBe('good');
     expect(findings.at(-1)?.says).toContain('a registry answers');
   });
@@ -164,16 +167,30 @@ describe('a finding', () => {
   it('of a certificate is by how long it is valid', () => {
     const file = join(temporaryFolder(), 'cert.pem');
     writeFileSync(file, CERTIFICATE);
-    expect(lookAtCertificate(file, Date.UTC(2100, 0, 1))).toMatchObject({ verdict: 'good' });
-    expect(lookAtCertificate(file, Date.UTC(2126, 9, 25))).toMatchObject({ verdict: 'doubtful' });
-    expect(lookAtCertificate(file, Date.UTC(2127, 0, 1))).toMatchObject({ verdict: 'bad' });
-    expect(lookAtCertificate(file, Date.UTC(2020, 0, 1))).toMatchObject({ verdict: 'bad' });
+    expect(lookAtCertificate('certificate', file, Date.UTC(2100, 0, 1))).toMatchObject({ verdict: 'good' });
+    expect(lookAtCertificate('certificate', file, Date.UTC(2126, 9, 25))).toMatchObject({ verdict: 'doubtful' });
+    expect(lookAtCertificate('certificate', file, Date.UTC(2127, 0, 1))).toMatchObject({ verdict: 'bad' });
+    expect(lookAtCertificate('certificate', file, Date.UTC(2020, 0, 1))).toMatchObject({ verdict: 'bad' });
+  });
+
+  it('of a key is by whose it is and who may read it', async () => {
+    const folder = temporaryFolder();
+    await regctl(['init', folder, '--client', 'ci']);
+    const at = (name: string) => join(folder, name);
+    expect(lookAtKey(at('server-key.pem'), at('server.pem'))).toMatchObject({ verdict: 'good' });
+    expect(lookAtKey(at('client-ci-key.pem'), at('server.pem'))).toMatchObject({ verdict: 'bad' });
+    expect(lookAtKey(at('reg.json'), at('server.pem'))).toMatchObject({ verdict: 'bad' });
+    chmodSync(at('server-key.pem'), 0o644);
+    expect(lookAtKey(at('server-key.pem'), at('server.pem'))).toMatchObject({
+      verdict: 'doubtful',
+      mend: `chmod 600 ${at('server-key.pem')}`,
+    });
   });
 
   it('of a file that is no certificate is bad', () => {
     const file = join(temporaryFolder(), 'cert.pem');
     writeFileSync(file, 'not a certificate');
-    expect(lookAtCertificate(file, 0)).toMatchObject({ verdict: 'bad' });
-    expect(lookAtCertificate(join(file, 'none'), 0)).toMatchObject({ verdict: 'bad' });
+    expect(lookAtCertificate('certificate', file, 0)).toMatchObject({ verdict: 'bad' });
+    expect(lookAtCertificate('certificate', join(file, 'none'), 0)).toMatchObject({ verdict: 'bad' });
   });
 });

@@ -95,7 +95,12 @@ describe('regctl serve', () => {
     expect((await start({ flags: { host: '127.0.0.2', insecure: true } })).err).toBe('');
     const tls = { tlsCert: 'a.pem', tlsKey: 'b.pem', tlsCa: 'c.pem' };
     expect((await start({ flags: { host: '0.0.0.0', insecure: true, ...tls } })).err).toBe('');
-    expect((await start({ flags: { host: '0.0.0.0', tokens: 'tokens.json' } })).err).toBe('');
+    expect((await start({ flags: { host: '0.0.0.0', tokens: 'tokens.json', ...tls, tlsCa: undefined } })).err).toBe('');
+    expect((await start({ flags: { host: '127.0.0.1', tokens: 'tokens.json' } })).err).toBe('');
+    // Callers are known, and so are their tokens, to whoever listens.
+    expect((await start({ flags: { host: '0.0.0.0', tokens: 'tokens.json' } })).err).toMatch(
+      /^warning: .*tokens are read/,
+    );
   });
 
   it.each([

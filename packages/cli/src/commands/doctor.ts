@@ -14,6 +14,7 @@ import {
   lookAtDescriptors,
   lookAtDisk,
   lookAtFolder,
+  lookAtKey,
   lookAtPort,
   lookAtSpace,
   lookAtTokens,
@@ -60,14 +61,17 @@ async function examine(read: () => Config, clock: Clock): Promise<Finding[]> {
     if (!(error instanceof RegistryError)) throw error;
     return [bad('configuration', error.message, 'put it right; regctl serve --help tells every option')];
   }
-  const { storage, dataDir, host, port, tlsCert, tokens } = config;
+  const { storage, dataDir, host, port, tlsCert, tlsKey, tlsCa, tokens } = config;
   const findings: Finding[] = [good('configuration', 'every option is one that the daemon takes')];
   if (storage === 'disk') findings.push(...lookAtData(dataDir, clock));
   findings.push(await lookAtClock(clock));
   const descriptors = lookAtDescriptors();
   if (descriptors !== undefined) findings.push(descriptors);
-  if (tlsCert !== undefined) findings.push(lookAtCertificate(tlsCert, clock.wall()));
-  if (tokens !== undefined) findings.push(lookAtTokens(tokens, clock.wall()));
+  const wall = clock.wall();
+  if (tlsCert !== undefined) findings.push(lookAtCertificate('certificate', tlsCert, wall));
+  if (tlsCert !== undefined && tlsKey !== undefined) findings.push(lookAtKey(tlsKey, tlsCert));
+  if (tlsCa !== undefined) findings.push(lookAtCertificate('authority', tlsCa, wall));
+  if (tokens !== undefined) findings.push(lookAtTokens(tokens, wall));
   const endpoint: Endpoint = { host, port };
   const isThere = tlsCert === undefined ? isRegistry : (at: Endpoint) => hasCertificate(at, tlsCert);
   findings.push(await lookAtPort(endpoint, port !== 0 && (await isThere(endpoint))));

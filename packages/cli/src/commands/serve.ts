@@ -29,14 +29,21 @@ export async function serve(
     output.result(config, JSON.stringify(config, undefined, 2));
     return;
   }
-  const isOpen = config.tokens === undefined && config.tlsCa === undefined;
-  if (config.insecure && isOpen && !isLoopback(config.host)) {
+  if (!isLoopback(config.host)) warnOfExposure(config, output);
+  await run(config, (ready) => reportReady(config, ready, { env, output }));
+}
+
+function warnOfExposure({ host, insecure, tokens, tlsCert, tlsCa }: Config, output: Output): void {
+  const reach = `other machines can reach ${host}`;
+  if (tokens !== undefined && tlsCert === undefined) {
+    const mend = 'give it a certificate, with --tls-cert and --tls-key';
+    output.warn('unencrypted', `${reach}, and tokens are read by whoever can listen on the way: ${mend}`);
+  } else if (insecure && tokens === undefined && tlsCa === undefined) {
     output.warn(
       'exposed',
-      `other machines can reach ${config.host}, and nobody has to authenticate: whoever can connect reads and changes everything that is registered`,
+      `${reach}, and nobody has to authenticate: whoever can connect reads and changes everything that is registered`,
     );
   }
-  await run(config, (ready) => reportReady(config, ready, { env, output }));
 }
 
 function reportReady(config: Config, ready: Ready, { env, output }: ServeContext): void {
