@@ -309,6 +309,7 @@ export type AuditEvent =
   | 'took_over'
   | 'destroyed'
   | 'undone'
+  | 'backed_up'
   | 'denied'
   | 'authenticated'
   | 'auth_failed'

@@ -70,6 +70,18 @@ describe('what is recorded', () => {
     });
   });
 
+  test('has who read everything for a backup, once for all of its pages', async () => {
+    await using daemon = await startDaemon({ audit: 'memory' });
+    const peer = daemon.connect();
+    const values = 'x'.repeat(60_000);
+    for (const key of 'abcdefg') await peer.ask({ type: 'register', key, values });
+    const { next } = await peer.ask({ type: 'backup' });
+    expect(next).toBeGreaterThan(0);
+    await peer.ask({ type: 'backup', after: next });
+    const { entries } = await peer.ask({ type: 'audit', after: 7 });
+    expect(entries).toMatchObject([{ number: 8, event: 'backed_up', peer: 'local', revision: 7 }]);
+  });
+
   test('holds no value and no owner, and a name cannot forge a line', async () => {
     const path = makePath();
     const daemon = await startDaemon({ audit: path });

@@ -13,7 +13,10 @@ const PAGE_BYTES = 256 * 1024;
  * registered then is kept in memory, as far as it is there no more.
  */
 export function backup({ id, after }: BackupRequest, core: Core, caller: Caller): Reply {
-  if (after === 0) caller.backup = begin(core);
+  if (after === 0) {
+    caller.backup = begin(core);
+    core.audit?.record(caller, 'backed_up', { revision: core.registry.revision });
+  }
   const { backup } = caller;
   if (backup === undefined || (after !== 0 && backup.next !== after)) {
     throw new RegistryError('unknown_backup', 'no backup on this connection goes on there: begin one, without "after"');

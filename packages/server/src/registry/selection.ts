@@ -59,17 +59,19 @@ export function selectFrom(
   const sieve = new Sieve(selector, sight, id === undefined ? services : undefined, now);
   const instances: Instance[] = [];
   let bytes = 0;
+  let looked = after;
+  // That of the last one taken: what lies between two that are told is for nobody who may not see it.
   let next = after;
   for (const instance of candidates) {
     if (instance.generation <= after || instance.expiresAt <= now) continue;
-    if (sieve.looks >= MAX_LOOKS) return { instances, bytes, cut: 'looks', next, revision };
-    if (sieve.takes(instance)) {
-      if (bytes + instance.recordBytes > maxBytes) return { instances, bytes, cut: 'bytes', next, revision };
-      if (instances.length === limit) return { instances, bytes, cut: 'limit', next, revision };
-      bytes += instance.recordBytes;
-      instances.push(instance);
-    }
-    next = instance.generation;
+    if (sieve.looks >= MAX_LOOKS) return { instances, bytes, cut: 'looks', next: looked, revision };
+    looked = instance.generation;
+    if (!sieve.takes(instance)) continue;
+    if (bytes + instance.recordBytes > maxBytes) return { instances, bytes, cut: 'bytes', next, revision };
+    if (instances.length === limit) return { instances, bytes, cut: 'limit', next, revision };
+    bytes += instance.recordBytes;
+    instances.push(instance);
+    next = looked;
   }
   return { instances, bytes, cut: undefined, next, revision };
 }
