@@ -289,7 +289,7 @@ export interface ConfigSources {
   /** What the command line said. */
   readonly flags: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A JSON file with an object of options; it must be there if it is named. */
+  /** A JSON file with an object of options, or else what REG_CONFIG names; it must be there if it is named. */
   readonly file: string | undefined;
 }
 
@@ -303,7 +303,7 @@ export function defaultConfig(): Config {
  *
  * @throws {RegistryError} `bad_config`, naming the option, where it was said, and what it takes.
  */
-export function resolveConfig({ flags, env, file }: ConfigSources): Config {
+export function resolveConfig({ flags, env, file = env['REG_CONFIG'] || undefined }: ConfigSources): Config {
   const fromFile = file === undefined ? {} : readFile(file);
   const resolved = NAMES.map((name) => {
     const option: Option<unknown> = OPTIONS[name];

@@ -23,6 +23,8 @@ export async function runDaemon(config: Config, onReady: (ready: Ready) => void)
     stop = (error) => (error === undefined ? resolve() : reject(error));
   });
   const server = createServer({ ...config, logger, onFatal: stop });
+  // From now on: a start may take seconds, and to who is not told otherwise a SIGHUP is the end.
+  process.on('SIGHUP', () => server.reload());
   const endpoint = await server.listen();
   let isStopping = false;
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -31,7 +33,6 @@ export async function runDaemon(config: Config, onReady: (ready: Ready) => void)
     logger.info({ signal }, 'stopping');
     server.close().then(() => stop(), stop);
   };
-  process.on('SIGHUP', () => server.reload());
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   onReady({ endpoint, restored: server.registry.size });

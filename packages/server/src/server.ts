@@ -308,10 +308,11 @@ export class RegistryServer implements LogHost, Counts {
   reload(): void {
     this.#access?.reload();
     for (const session of this.#sessions) session.reconsider();
+    if (this.#tls === undefined) return;
     try {
-      this.#tls?.reload();
-      this.logger.info('reloaded');
-      if (this.#tls !== undefined) this.#audit?.record(undefined, 'reloaded', { reason: 'the certificates' });
+      this.#tls.reload();
+      this.logger.info('certificates read again');
+      this.#audit?.record(undefined, 'reloaded', { reason: 'the certificates' });
     } catch (error) {
       this.logger.error({ err: error }, 'the certificates could not be reloaded: the old ones stay');
     }

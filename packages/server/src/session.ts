@@ -74,7 +74,7 @@ export class Session {
       backup: undefined,
     };
     const { certificateName } = this.#caller;
-    if (certificateName !== undefined) core.access?.recognise([certificateName], this.#caller);
+    if (certificateName !== undefined) core.access?.recognise(certificateName, this.#caller);
     stream.on('data', (chunk: Buffer) => {
       if (this.#isEnding) return;
       this.#hasSpoken = true;

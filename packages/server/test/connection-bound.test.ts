@@ -1,6 +1,7 @@
 import { RegistryError } from '@reg/protocol';
 import { describe, expect, test, vi } from 'vitest';
 import { MemoryLog } from '../src/log/memory.js';
+import { changesAfter } from './changes.js';
 import { type Daemon, type Peer, startDaemon } from './harness.js';
 import { SharedLog, SharedStream } from './log/shared-log.js';
 import { settle } from './settle.js';
@@ -33,7 +34,7 @@ describe('when a connection breaks, what is bound to it', () => {
     expect(await listed(reader, 'suspect')).toHaveLength(1);
     daemon.clock.advance(70);
     expect(await listed(reader, 'any')).toHaveLength(1);
-    expect(daemon.server.registry.history.after(2)).toMatchObject([
+    expect(changesAfter(daemon.server.registry.history, 2)).toMatchObject([
       { kind: 'register', status: 'suspect', generation: 2 },
       { kind: 'expire', generation: 2 },
     ]);
@@ -59,7 +60,7 @@ describe('when a connection breaks, what is bound to it', () => {
     await using daemon = await startDaemon();
     await registerAndBreak(daemon, { linger: 0, status });
     expect(daemon.server.registry.size).toBe(0);
-    expect(daemon.server.registry.history.after(1)).toMatchObject([{ kind: 'expire', generation: 1 }]);
+    expect(changesAfter(daemon.server.registry.history, 1)).toMatchObject([{ kind: 'expire', generation: 1 }]);
   });
 
   test.each(['draining', 'critical'])('stays %s, and ends after its linger all the same', async (status) => {
@@ -141,7 +142,7 @@ test('a connection that stands still for too long counts as broken', async () =>
   daemon.clock.advance(7000);
   await settle();
   expect(daemon.server.connections).toBe(0);
-  expect(daemon.server.registry.history.after(1)).toMatchObject([{ status: 'suspect' }]);
+  expect(changesAfter(daemon.server.registry.history, 1)).toMatchObject([{ status: 'suspect' }]);
 });
 
 test('a connection that the daemon closes when it stops starts no linger', async () => {

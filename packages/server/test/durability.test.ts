@@ -1,5 +1,6 @@
 import { RegistryError } from '@reg/protocol';
 import { expect, test } from 'vitest';
+import { changesAfter } from './changes.js';
 import { startDaemon } from './harness.js';
 import { HeldLog } from './held-log.js';
 import { SharedLog, SharedStream } from './log/shared-log.js';
@@ -99,7 +100,7 @@ test('a log that orders elsewhere answers later, in the order of the requests', 
   await peer.receive();
   daemon.clock.advance(5000);
   stream.deliver();
-  expect(daemon.server.registry.history.after(3)).toMatchObject([{ kind: 'expire', key: 'b', revision: 4 }]);
+  expect(changesAfter(daemon.server.registry.history, 3)).toMatchObject([{ kind: 'expire', key: 'b', revision: 4 }]);
 });
 
 test('a log that cannot be trusted any more stops the daemon, and says nothing to who waits', async () => {

@@ -1,6 +1,7 @@
 import { RegistryError } from '@reg/protocol';
 import { describe, expect, test, vi } from 'vitest';
 import { MemoryLog } from '../src/log/memory.js';
+import { changesAfter } from './changes.js';
 import { startDaemon } from './harness.js';
 import { turn } from './settle.js';
 
@@ -15,7 +16,7 @@ describe('the daemon', () => {
     let latest = 0;
     while (registry.size > 0) {
       daemon.clock.advance(1);
-      for (const change of registry.history.after(due.size) ?? []) {
+      for (const change of changesAfter(registry.history, due.size) ?? []) {
         const deadline = change.kind === 'expire' ? due.get(change.generation) : undefined;
         if (deadline === undefined) continue;
         due.delete(change.kind === 'expire' ? change.generation : 0);

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Change, RegisterChange } from '../src/change.js';
 import { History } from '../src/registry/history.js';
 import { Registry } from '../src/registry/registry.js';
+import { changesAfter } from './changes.js';
 import { PLAIN } from './harness.js';
 
 function registration(revision: number, key: string, generation = revision, values = revision): RegisterChange {
@@ -73,7 +74,7 @@ test('history gives the changes after a revision, or says that it no longer has 
         for (const change of all) history.push(change);
         const wanted = all.filter((change) => change.revision > after);
         const isHeld = wanted.length <= capacity;
-        expect(history.after(after)).toEqual(isHeld ? wanted : undefined);
+        expect(changesAfter(history, after)).toEqual(isHeld ? wanted : undefined);
       },
     ),
   );
@@ -83,18 +84,18 @@ test('history holds no more than its size allows, and always the last change', (
   const history = new History(100, 1000);
   for (let revision = 1; revision <= 50; revision += 1) {
     history.push({ ...registration(revision, 'a'), body: 'x'.repeat(revision === 50 ? 5000 : 90) });
-    expect(history.after(revision - 1)).toHaveLength(1);
-    if (revision < 50) expect(history.after(revision - 11) ?? []).toHaveLength(revision < 11 ? 0 : 11);
+    expect(changesAfter(history, revision - 1)).toHaveLength(1);
+    if (revision < 50) expect(changesAfter(history, revision - 11) ?? []).toHaveLength(revision < 11 ? 0 : 11);
   }
-  expect(history.after(48)).toBeUndefined();
+  expect(changesAfter(history, 48)).toBeUndefined();
 });
 
 test('history begins anew after a snapshot: what is before it is not there', () => {
   const history = new History(10);
   history.push(registration(1, 'a'));
   history.restart(7);
-  expect(history.after(6)).toBeUndefined();
-  expect(history.after(7)).toEqual([]);
+  expect(changesAfter(history, 6)).toBeUndefined();
+  expect(changesAfter(history, 7)).toEqual([]);
   history.push(registration(8, 'a'));
-  expect(history.after(7)).toMatchObject([{ revision: 8 }]);
+  expect(changesAfter(history, 7)).toMatchObject([{ revision: 8 }]);
 });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { changesAfter } from './changes.js';
 import { startDaemon } from './harness.js';
 import { settle } from './settle.js';
 
@@ -10,7 +11,9 @@ test('a takeover is one change, by which the name is never free', async () => {
   await old.ask({ ...NAME, values: 'old', owner: 'a' });
   const reply = await young.ask({ ...NAME, values: 'young', owner: 'b', takeover: true });
   expect(reply).toMatchObject({ result: 'registered', revision: 2, generation: 2 });
-  expect(daemon.server.registry.history.after(1)).toMatchObject([{ kind: 'register', revision: 2, generation: 2 }]);
+  expect(changesAfter(daemon.server.registry.history, 1)).toMatchObject([
+    { kind: 'register', revision: 2, generation: 2 },
+  ]);
   expect(await young.ask({ type: 'query', key: 'db' })).toMatchObject({
     services: [{ instance: 'main', values: 'young', generation: 2 }],
   });

@@ -1,7 +1,7 @@
 import type { AuditEntry, Client } from '@reg/client';
 import { type Context, withClient } from '../context.js';
+import { readCount } from '../count.js';
 import { moment } from '../duration.js';
-import { CommandError } from '../errors.js';
 import { nameOf } from '../names.js';
 import { countOf } from '../records.js';
 import { within } from '../stay.js';
@@ -16,11 +16,12 @@ export interface AuditArguments {
 
 /** How often somebody who follows is told what is new, in ms. */
 const LOOK_MS = 1000;
-const DEFAULT_LIMIT = 100;
+/** More than are made between two looks, or kept. */
+const ALL = 1000;
 
 /** Shows what the registry has recorded lately, and with `--follow` what it records from then on. */
-export async function audit({ limit: text, follow }: AuditArguments, context: Context): Promise<void> {
-  const limit = readLimit(text);
+export async function audit({ limit: text = '100', follow }: AuditArguments, context: Context): Promise<void> {
+  const limit = readCount(text, '--limit');
   const { output, signal } = context;
   await withClient(context, async (client) => {
     const reply = await client.audit({ limit }, { signal });
@@ -42,7 +43,7 @@ async function goOn(client: Client, from: number, context: Context): Promise<voi
   const interrupted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
   let last = from;
   while (!signal.aborted && !(await within(clock, LOOK_MS, interrupted))) {
-    const { entries } = await client.audit({ after: last });
+    const { entries } = await client.audit({ after: last, limit: ALL });
     tell(entries, context);
     last = entries.at(-1)?.number ?? last;
   }
@@ -92,12 +93,4 @@ function cellsOf({ service, instance, caller, peer, revision, reason, count }: A
     ...(reason === undefined ? [] : [reason]),
   ];
   return [name, caller ?? '-', peer ?? 'the registry', about.length > 0 ? about.join(', ') : '-'];
-}
-
-/** @throws {CommandError} `usage` */
-function readLimit(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_LIMIT;
-  const limit = /^\d+$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && Number.isSafeInteger(limit)) return limit;
-  throw new CommandError('usage', `--limit must be a whole number of at least 1, not "${text}"`);
 }

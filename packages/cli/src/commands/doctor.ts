@@ -47,7 +47,7 @@ export async function doctor(
 }
 
 function readConfig(flags: DoctorArguments['flags'], env: ServeContext['env'], file: string | undefined): Config {
-  const config = resolveConfig({ flags, env, file: file ?? (env['REG_CONFIG'] || undefined) });
+  const config = resolveConfig({ flags, env, file });
   // It opens nothing, but finds what does not fit together.
   createServer(config);
   return config;

@@ -24,7 +24,7 @@ export async function restore(
     output.result({ file, ...header }, `${file} is whole: ${describe(header)}`);
     return;
   }
-  const { dataDir } = resolveConfig({ flags, env, file: config ?? (env['REG_CONFIG'] || undefined) });
+  const { dataDir } = resolveConfig({ flags, env, file: config });
   const restored = await restoreBackup({ file, folder: dataDir, replace, clock: systemClock });
   const text = [`restored into ${dataDir}: ${describe(restored)}`];
   if (restored.setAside !== undefined) text.push(`what was there is in ${restored.setAside}`);

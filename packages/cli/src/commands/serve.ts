@@ -24,7 +24,7 @@ export async function serve(
   { env, output }: ServeContext,
   run: typeof runDaemon = runDaemon,
 ): Promise<void> {
-  const config = resolveConfig({ flags, env, file: file ?? (env['REG_CONFIG'] || undefined) });
+  const config = resolveConfig({ flags, env, file });
   if (printConfig) {
     output.result(config, JSON.stringify(config, undefined, 2));
     return;

@@ -2,6 +2,7 @@ import type { Client, InstanceRecord } from '@reg/client';
 import { statusOf } from '@reg/protocol';
 import { startChild } from '../child.js';
 import { withClient } from '../context.js';
+import { readCount } from '../count.js';
 import { lapse } from '../duration.js';
 import { CommandError } from '../errors.js';
 import { readKey } from '../names.js';
@@ -25,7 +26,7 @@ export interface WaitArguments {
  * @throws {CommandError} `not_enough` where the time is over.
  */
 export async function wait(given: WaitArguments, context: ChildContext, start = startChild): Promise<number> {
-  const wanted: Wanted = { key: readKey(given.key), least: readLeast(given.min) };
+  const wanted: Wanted = { key: readKey(given.key), least: readCount(given.min ?? '1', '--min') };
   const instances = await withClient(context, (client) => gather(client, wanted, context), { reconnect: {} });
   const { key } = wanted;
   if (given.command.length === 0) {
@@ -99,9 +100,4 @@ function tooFew({ key, least }: Wanted, { view, usable, error }: Progress, timeo
   }
   const told = `${key} has ${countOf(usable, 'usable instance')} after ${lapse(timeout)}, not ${least}`;
   return view.standing === 'warming' ? `${told}\n${WARMING}` : told;
-}
-
-function readLeast(text = '1'): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new CommandError('usage', `--min must be a whole number of at least 1, not "${text}"`);
 }

@@ -140,16 +140,10 @@ export class Access {
     }
   }
 
-  /**
-   * Makes a caller the one whose certificate it is, where one of these names is in the file. They have to be verified.
-   *
-   * @returns whether it did.
-   */
-  recognise(names: readonly string[], caller: Caller): boolean {
-    const known = this.#entries.findCertificate(names);
-    if (known === undefined) return false;
-    this.#admit(caller, known.identity, 'with a certificate');
-    return true;
+  /** Makes a caller the one whose certificate it is, where the file has its name. That has to be verified. */
+  recognise(name: string, caller: Caller): void {
+    const known = this.#entries.findCertificate(name);
+    if (known !== undefined) this.#admit(caller, known.identity, 'with a certificate');
   }
 
   /** The connection is over: it counts for nobody any more. */

@@ -90,13 +90,9 @@ export class Entries {
     return isRight ? known : undefined;
   }
 
-  /** Whose certificate it is, by any of the names in it. */
-  findCertificate(names: readonly string[]): Known | undefined {
-    for (const name of names) {
-      const known = this.#byCertificate.get(name);
-      if (known !== undefined) return known;
-    }
-    return undefined;
+  /** Whose certificate it is, by the name in it. */
+  findCertificate(name: string): Known | undefined {
+    return this.#byCertificate.get(name);
   }
 
   get(id: string): Known | undefined {

@@ -65,17 +65,6 @@ export class History {
     return index < this.#size ? this.#ring[this.#placeOf(index)] : undefined;
   }
 
-  /** The changes after `revision`, in order, as a copy; `undefined` where some of them are no longer held. */
-  after(revision: number): Change[] | undefined {
-    if (revision < this.#since) return undefined;
-    const changes: Change[] = [];
-    for (let index = this.indexAfter(revision); index < this.#size; index += 1) {
-      const change = this.at(index);
-      if (change !== undefined) changes.push(change);
-    }
-    return changes;
-  }
-
   #dropOldest(): void {
     const change = this.#ring[this.#oldest];
     this.#ring[this.#oldest] = undefined;

@@ -76,11 +76,11 @@ describe('entries', () => {
     expect(other.get(entry.id)?.identity).not.toBe(before.get(entry.id)?.identity);
   });
 
-  test('know a certificate by any of its names', () => {
+  test('know a certificate by its name, and by no other', () => {
     const entries = new Entries([{ id: 'web', name: 'the web', certificate: 'web.example', rules: [] }]);
-    expect(entries.findCertificate(['other', 'web.example'])?.identity.name).toBe('the web');
-    expect(entries.findCertificate(['web'])).toBeUndefined();
-    expect(entries.findCertificate([])).toBeUndefined();
+    expect(entries.findCertificate('web.example')?.identity.name).toBe('the web');
+    expect(entries.findCertificate('web')).toBeUndefined();
+    expect(entries.findCertificate('')).toBeUndefined();
   });
 });
 

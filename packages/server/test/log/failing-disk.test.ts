@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { RegistryError } from '@reg/protocol';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Change } from '../../src/change.js';
+import { changesAfter } from '../changes.js';
 import { settle, until } from '../settle.js';
 import {
   copyFolder,
@@ -183,7 +184,7 @@ describe('after a write has failed', () => {
 
   it('nothing comes from the disk that is not on it: the history, too, is without it', async () => {
     await failToWrite();
-    expect(host.registry.history.after(0)?.map(({ revision }) => revision)).toEqual([1]);
+    expect(changesAfter(host.registry.history, 0)?.map(({ revision }) => revision)).toEqual([1]);
     expect(host.registry.revision).toBe(1);
   });
 
