@@ -33,6 +33,8 @@ const NEEDS: { readonly [T in Request['type']]: NamedAction | 'admin' | 'identit
 
 /** Within so many ms one denial of a connection is recorded: the record is bounded, and what floods it hides the rest. */
 const DENIALS_MS = 1000;
+/** Stands for everybody who is not known: connections cost them nothing, so that all of theirs count as one. */
+const STRANGERS = {};
 
 /**
  * Who may do what, where authentication is required. It says who a caller is, and decides about each request before it
@@ -45,7 +47,7 @@ export class Access {
   readonly #audit: Audit | undefined;
   readonly #accounts: Accounts | undefined;
   /** Registry time of the last denial on each connection that was recorded. */
-  readonly #denied = new WeakMap<Caller, number>();
+  readonly #denied = new WeakMap<object, number>();
   readonly #throttle: Throttle;
   #entries: Entries;
   /** What tells this file from one that has taken its place. */
@@ -178,12 +180,13 @@ export class Access {
     this.#become(caller, isProved ? known.identity : undefined);
   }
 
-  /** Records a denial, but of a connection that goes on asking only one a second. @returns the error. */
+  /** Records a denial, but only one a second of a connection, or of all that nobody is known on. @returns the error. */
   #deny(error: RegistryError, request: Request, caller: Caller): RegistryError {
     if (this.#audit === undefined) return error;
     const now = this.#clock.now();
-    if (now - (this.#denied.get(caller) ?? Number.NEGATIVE_INFINITY) < DENIALS_MS) return error;
-    this.#denied.set(caller, now);
+    const asker = caller.identity === undefined ? STRANGERS : caller;
+    if (now - (this.#denied.get(asker) ?? Number.NEGATIVE_INFINITY) < DENIALS_MS) return error;
+    this.#denied.set(asker, now);
     const service = serviceOf(request);
     const reason = `${request.type}: ${error.code}`;
     this.#audit.record(caller, 'denied', { ...(service === undefined ? {} : { service }), reason });

@@ -84,6 +84,20 @@ describe('the record of who changed what', () => {
     });
   });
 
+  test('cannot be filled by who has no token, however many connections that is', async () => {
+    const { file, admin, they } = start();
+    const daemon = await startGuarded(file, { audit: 'memory' });
+    const peer = await enter(daemon, they);
+    await peer.ask({ type: 'register', key: 'pay', values: 'x' });
+    for (let n = 0; n < 1100; n += 1) {
+      await daemon.connect().ask({ type: 'query', key: 'pay' });
+      if (n % 110 === 0) await pass(daemon, 100);
+    }
+    const entries = await recorded(daemon, admin);
+    expect(entries.slice(0, 2)).toMatchObject([{ event: 'authenticated' }, { event: 'registered' }]);
+    expect(entries).toHaveLength(4);
+  });
+
   test.each([
     ['it was revoked', (file: TokensFile) => file.change('they', { revoked: 1 })],
     ['it has expired', (file: TokensFile) => file.change('they', { expires: 1 })],
