@@ -1,16 +1,6 @@
-import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getHeapStatistics } from 'node:v8';
-import {
-  type Clock,
-  codeOf,
-  type Endpoint,
-  formatEndpoint,
-  type Limits,
-  RegistryError,
-  systemClock,
-  type Timer,
-} from '@reg/protocol';
+import { type Clock, type Endpoint, type Limits, RegistryError, systemClock, type Timer } from '@reg/protocol';
 import { Access } from './access/access.js';
 import { Accounts } from './accounts.js';
 import { Audit } from './audit.js';
@@ -20,18 +10,18 @@ import type { Change } from './change.js';
 import { RegistryClock, Turn } from './clock.js';
 import { boundsOf, type Config, checkExposure, defaultConfig, limitsOf, tlsFilesOf } from './config.js';
 import type { Core, Counts } from './core.js';
-import { connectionsThatFit } from './descriptors.js';
 import { ExpiryLoop } from './expiry.js';
 import { DiskLog } from './log/disk.js';
 import type { Log, LogHost } from './log/log.js';
 import { MemoryLog } from './log/memory.js';
 import { type Logger, silentLogger } from './logger.js';
 import { Partings } from './partings.js';
+import { Port } from './port.js';
 import { redact } from './redact.js';
 import { MAX_LEAVING, Refusals } from './refusals.js';
 import { Registry } from './registry/registry.js';
 import { Session } from './session.js';
-import { type PortOptions, refuseHandshake, type TlsFiles, TlsPort } from './tls.js';
+import type { TlsFiles } from './tls.js';
 import { VERSION } from './version.js';
 import { Hub } from './watch/hub.js';
 
@@ -53,23 +43,8 @@ const DRAIN_MS = 700;
 /** How often it is looked whether somebody may do something else than before. A right that was taken is gone after so long. */
 const ACCESS_CHECK_MS = 500;
 const LOOK_MS = 1000;
-/** How often it is said that connections are closed for want of descriptors. */
-const DROPS_SAID_MS = 10_000;
-/** A connection on which nothing came for so long is probed by the system: its peer may have vanished. */
-const KEEP_ALIVE_MS = 60_000;
-const PORT: PortOptions = {
-  allowHalfOpen: true,
-  noDelay: true,
-  keepAlive: true,
-  keepAliveInitialDelay: KEEP_ALIVE_MS,
-};
 /** How long requests are answered before everything else has its turn, in ms; see `Session`. */
 const TURN_MS = 20;
-/**
- * How many connections may wait to be accepted, as far as the system allows (`net.core.somaxconn`). Node's 511 are used
- * up within ms when thousands of clients come back at once, and who finds no room tries again after a second.
- */
-const BACKLOG = 4096;
 
 /**
  * Makes a registry of its own inside this process. Nothing is opened before `listen` (or `start`).
@@ -109,8 +84,7 @@ export class RegistryServer implements LogHost, Counts {
   #expired = 0;
   #starting: Promise<void> | undefined;
   #listening: Promise<Endpoint> | undefined;
-  #tcp: TcpServer | undefined;
-  #tls: TlsPort | undefined;
+  #port: Port | undefined;
   #access: Access | undefined;
   #accessTimer: Timer | undefined;
   #lookTimer: Timer | undefined;
@@ -200,74 +174,29 @@ export class RegistryServer implements LogHost, Counts {
     checkExposure(this.config);
     await this.start();
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
-    const { host, port } = this.config;
-    const tcp = await this.#makePort();
-    this.#tcp = tcp;
-    this.#cap(tcp);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        tcp.once('error', reject);
-        tcp.listen({ host, port, backlog: BACKLOG }, resolve);
-      });
-    } catch (error) {
-      await this.close();
-      throw asListenFailed({ host, port }, error);
-    }
-    if (this.#closing !== undefined) {
-      tcp.close();
-      throw new RegistryError('shutting_down');
-    }
-    tcp.on('error', (error) => this.logger.error({ err: error }, 'cannot accept a connection'));
-    const address = tcp.address();
-    const endpoint: Endpoint = {
+    const { host, port, handshakeTimeout } = this.config;
+    const options = {
       host,
-      port: typeof address === 'object' && address !== null ? address.port : port,
-      ...(this.#tls && { secure: true }),
+      port,
+      tls: this.#tlsFiles,
+      handshakeTimeout: handshakeTimeout * 1000,
+      maxSockets: this.#bounds.values.maxConnections + MAX_LEAVING,
+      onDrop: () => this.#refusals.count(),
     };
-    this.logger.info(endpoint, 'accepting connections');
-    return endpoint;
-  }
-
-  /** What accepts connections. The certificates are read now, and again with `reload`. */
-  async #makePort(): Promise<TcpServer> {
-    if (this.#tlsFiles === undefined) {
-      return createTcpServer(PORT, (socket) => {
-        refuseHandshake(socket);
-        this.handle(socket);
-      });
-    }
+    let endpoint: Endpoint;
     try {
-      const timeout = this.config.handshakeTimeout * 1000;
-      this.#tls = new TlsPort(this.#tlsFiles, timeout, PORT, this.logger, (socket) => this.handle(socket));
-      return this.#tls.server;
+      this.#port = new Port(options, this.clock, this.logger, (socket) => this.handle(socket));
+      endpoint = await this.#port.open();
     } catch (error) {
       await this.close();
       throw error;
     }
-  }
-
-  /**
-   * Has connections closed as soon as they are accepted: those that are more than can be told so, silent ones among
-   * them, and those for which there are no descriptors. The latter the system would close without a word.
-   */
-  #cap(tcp: TcpServer): void {
-    const fit = connectionsThatFit() ?? Number.POSITIVE_INFINITY;
-    const most = this.#bounds.values.maxConnections + MAX_LEAVING;
-    tcp.maxConnections = Math.min(fit, most);
-    let saidAt = Number.NEGATIVE_INFINITY;
-    tcp.on('drop', () => {
-      if (most <= fit) {
-        this.#refusals.count();
-        return;
-      }
-      const now = this.clock.now();
-      if (now - saidAt < DROPS_SAID_MS) return;
-      saidAt = now;
-      this.logger.error(
-        { connections: fit },
-        'no descriptors are left for more connections: new ones are closed. Raise LimitNOFILE or ulimit -Hn',
-      );
-    });
+    if (this.#closing !== undefined) {
+      void this.#port.close();
+      throw new RegistryError('shutting_down');
+    }
+    this.logger.info(endpoint, 'accepting connections');
+    return endpoint;
   }
 
   /** How many connections are open. */
@@ -283,7 +212,7 @@ export class RegistryServer implements LogHost, Counts {
   /** Serves one connection, of whatever kind. The server must have been started. */
   handle(stream: Duplex): void {
     if (this.#core === undefined) throw new Error('the server is not started');
-    const handshakes = this.#tls?.handshakes ?? 0;
+    const handshakes = this.#port?.handshakes ?? 0;
     const refusal = this.#bounds.refuseConnection(this.#sessions.size + handshakes);
     if (refusal !== undefined) {
       this.#refusals.refuse(stream, refusal);
@@ -308,9 +237,8 @@ export class RegistryServer implements LogHost, Counts {
   reload(): void {
     this.#access?.reload();
     for (const session of this.#sessions) session.reconsider();
-    if (this.#tls === undefined) return;
     try {
-      this.#tls.reload();
+      if (this.#port?.reload() !== true) return;
       this.logger.info('certificates read again');
       this.#audit?.record(undefined, 'reloaded', { reason: 'the certificates' });
     } catch (error) {
@@ -363,14 +291,11 @@ export class RegistryServer implements LogHost, Counts {
 
   async #close(): Promise<void> {
     await this.#starting?.catch(() => {});
-    const stopped = new Promise<void>((resolve) => {
-      if (this.#tcp?.listening) this.#tcp.close(() => resolve());
-      else resolve();
-    });
+    const stopped = this.#port?.close();
     for (const session of this.#sessions) session.end();
     await this.#sessionsClosed();
     for (const session of this.#sessions) session.destroy();
-    this.#tls?.destroy();
+    this.#port?.destroy();
     this.#refusals.close();
     await stopped;
     if (this.#core !== undefined) {
@@ -452,13 +377,4 @@ function createLog({ storage, dataDir, durability, grace, repair }: Config): Log
   return storage === 'memory'
     ? new MemoryLog()
     : new DiskLog({ folder: dataDir, durability, grace: grace * 1000, repair });
-}
-
-function asListenFailed(endpoint: Endpoint, error: unknown): RegistryError {
-  const where = formatEndpoint(endpoint);
-  const reason =
-    codeOf(error) === 'EADDRINUSE'
-      ? `something listens on ${where} already: stop it, or choose another --port`
-      : `cannot listen on ${where}: ${String(error)}`;
-  return new RegistryError('listen_failed', reason, { cause: error });
 }

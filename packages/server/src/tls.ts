@@ -15,8 +15,8 @@ export interface TlsFiles {
   readonly ca: string | undefined;
 }
 
-/** What a port is set up with, of TLS or not. */
-export interface PortOptions {
+/** What each connection of a port is set up with, of TLS or not. */
+export interface SocketOptions {
   readonly allowHalfOpen: boolean;
   readonly noDelay: boolean;
   readonly keepAlive: boolean;
@@ -46,7 +46,7 @@ export class TlsPort {
   constructor(
     files: TlsFiles,
     handshakeTimeout: number,
-    options: PortOptions,
+    options: SocketOptions,
     logger: Logger,
     onSecure: (socket: TLSSocket) => void,
   ) {
