@@ -1,5 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from '@reg/client';
+import { createServer } from '@reg/server';
 import { expect, test } from 'vitest';
 import { REGCTL, regctl, run, startDaemon, temporaryFolder } from './processes.js';
 
@@ -58,4 +60,24 @@ test('init, serve, login: who has the token gets in and lets others in, and nobo
     ]),
   );
   expect(JSON.stringify(entries)).not.toContain(token.split('_').slice(2).join('_'));
+});
+
+test('a token is replaced by another while its client goes on', async () => {
+  using folder = temporaryFolder();
+  const tokens = join(folder.path, 'tokens.json');
+  const create = async (): Promise<{ token: string; id: string }> =>
+    JSON.parse(
+      (await regctl(['token', 'create', 'pay', '--allow', 'register,query:*', '--tokens', tokens, '--json'])).stdout,
+    );
+  const before = await create();
+  await using daemon = createServer({ port: 0, storage: 'memory', tokens, handshakeTimeout: 1 });
+  let { token } = before;
+  await using client = connect(await daemon.listen(), { token: () => token });
+  const presence = await client.register('pay', '10.0.0.5:80');
+  token = (await create()).token;
+  const reconnected = new Promise((resolve) => client.once('connect', resolve));
+  expect(await regctl(['token', 'revoke', before.id, '--tokens', tokens])).toMatchObject({ code: 0 });
+  await reconnected;
+  await expect.poll(() => presence.state).toBe('registered');
+  expect((await client.query('pay')).services).toHaveLength(1);
 });
