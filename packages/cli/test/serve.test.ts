@@ -56,6 +56,15 @@ describe('regctl serve', () => {
     expect(err).toBe('');
   });
 
+  it('says how to get in where callers have to authenticate', async () => {
+    const ready = { ...READY, endpoint: { host: '0.0.0.0', port: 7001, secure: true } as const };
+    const { out } = await start({ flags: { tokens: 'tokens.json', tlsCert: 'a.pem', tlsKey: 'b.pem' }, ready });
+    expect(out.split('\n').slice(5, 7)).toEqual([
+      '  regctl login regs://127.0.0.1:7001 --token-stdin --tls-ca ca.pem     # paste a token, then Ctrl-D',
+      '  regctl register redis 123456@127.0.0.1:6379 --ttl 30',
+    ]);
+  });
+
   it('says that memory keeps nothing', async () => {
     const { out } = await start({ flags: { storage: 'memory' } });
     expect(out).toContain('\ndata in memory only: it is gone when this stops\n');

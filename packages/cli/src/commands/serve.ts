@@ -54,16 +54,21 @@ function reportReady(config: Config, ready: Ready, { env, output }: ServeContext
 }
 
 /** @param viaNpm where regctl is not on the path, and what is typed next has to begin with npx. */
-function readyText({ storage, dataDir }: Config, { endpoint, restored }: Ready, viaNpm: boolean): string[] {
+function readyText({ storage, dataDir, tokens }: Config, { endpoint, restored }: Ready, viaNpm: boolean): string[] {
   const kept = storage === 'memory' ? 'data in memory only: it is gone when this stops' : `data in ${dataDir}`;
   const regctl = viaNpm ? 'npx regctl' : 'regctl';
-  const addr = addrFlag(endpoint);
+  const address = addressOf(endpoint);
+  // Who has logged in is at that registry from then on.
+  const addr = tokens !== undefined || address === formatEndpoint(DEFAULT_ENDPOINT) ? '' : ` --addr ${address}`;
+  const authority = endpoint.secure ? ' --tls-ca ca.pem' : '';
+  const login = `  ${regctl} login ${address} --token-stdin${authority}     # paste a token, then Ctrl-D`;
   return [
     `listening on ${formatEndpoint(endpoint)}`,
     kept,
     `${countOf(restored, 'registration')} restored`,
     '',
     'Type next, in another terminal:',
+    ...(tokens === undefined ? [] : [login]),
     `  ${regctl} register redis 123456@127.0.0.1:6379 --ttl 30${addr}`,
     `  ${regctl} query redis${addr}`,
   ];
@@ -72,9 +77,8 @@ function readyText({ storage, dataDir }: Config, { endpoint, restored }: Ready, 
 /** Addresses that stand for all of a machine's own; nobody connects to them. */
 const WILDCARDS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
-/** What another regctl has to be told to find this daemon; nothing where it looks there anyway. */
-function addrFlag(endpoint: Endpoint): string {
+/** Where another regctl on this machine finds the daemon. */
+function addressOf(endpoint: Endpoint): string {
   const { host } = endpoint;
-  const address = formatEndpoint({ ...endpoint, host: WILDCARDS[host] ?? host });
-  return address === formatEndpoint(DEFAULT_ENDPOINT) ? '' : ` --addr ${address}`;
+  return formatEndpoint({ ...endpoint, host: WILDCARDS[host] ?? host });
 }
