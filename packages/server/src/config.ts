@@ -129,7 +129,7 @@ export const OPTIONS: { readonly [K in keyof Config]: Option<Config[K]> } = {
   handshakeTimeout: seconds(
     '--handshake-timeout <seconds>',
     'REG_HANDSHAKE_TIMEOUT',
-    'what a TLS handshake may take, and after that authenticating, where it is required',
+    'what a TLS handshake may take, and after that authenticating, where it is required; 0 for ever',
     10,
   ),
   maxConnections: bound('--max-connections <n>', 'REG_MAX_CONNECTIONS', 'connections at a time', 50_000),

@@ -174,13 +174,14 @@ export class RegistryServer implements LogHost, Counts {
     checkExposure(this.config);
     await this.start();
     if (this.#closing !== undefined) throw new RegistryError('shutting_down');
-    const { host, port, handshakeTimeout } = this.config;
+    const { host, port } = this.config;
+    const { maxConnections, handshakeTimeout } = this.#bounds.values;
     const options = {
       host,
       port,
       tls: this.#tlsFiles,
       handshakeTimeout: handshakeTimeout * 1000,
-      maxSockets: this.#bounds.values.maxConnections + MAX_LEAVING,
+      maxSockets: maxConnections + MAX_LEAVING,
       onDrop: () => this.#refusals.count(),
     };
     let endpoint: Endpoint;

@@ -26,6 +26,8 @@ export interface SocketOptions {
 /** The first byte of a TLS connection. No line begins with it. */
 const HANDSHAKE_RECORD = 0x16;
 const TICKET_KEY_BYTES = 48;
+/** 24 days: the most that a timer takes. Given 0, Node would take its own 120 s. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * A port on which nothing is said before TLS: it hands on the connections whose handshake is done and, where clients
@@ -40,7 +42,7 @@ export class TlsPort {
   readonly #secure = new Set<TLSSocket>();
 
   /**
-   * @param handshakeTimeout ms.
+   * @param handshakeTimeout ms; `Infinity` for none.
    * @throws {RegistryError} `bad_config` where the files cannot be used.
    */
   constructor(
@@ -58,7 +60,7 @@ export class TlsPort {
         // Who closes its side before the handshake is over has gone; afterwards it may still read.
         allowHalfOpen: false,
         ...readContext(files),
-        handshakeTimeout,
+        handshakeTimeout: Math.min(handshakeTimeout, MAX_TIMER_MS),
         requestCert: wantsCertificates,
         rejectUnauthorized: wantsCertificates,
       },
