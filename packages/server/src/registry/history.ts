@@ -9,6 +9,9 @@ const MAX_CHARS = 16 * 1024 * 1024;
  */
 export class History {
   readonly #ring: (Change | undefined)[];
+  /** Of each change in the ring its revision and what it counts: the change itself may be far away by the time it goes. */
+  readonly #revisions: Float64Array;
+  readonly #sizes: Int32Array;
   readonly #maxChars: number;
   #oldest = 0;
   #size = 0;
@@ -18,6 +21,8 @@ export class History {
   /** @param capacity how many changes are held. */
   constructor(capacity: number, maxChars = MAX_CHARS) {
     this.#ring = new Array<Change | undefined>(capacity).fill(undefined);
+    this.#revisions = new Float64Array(capacity);
+    this.#sizes = new Int32Array(capacity);
     this.#maxChars = maxChars;
   }
 
@@ -27,9 +32,13 @@ export class History {
   }
 
   push(change: Change): void {
-    this.#chars += charsOf(change);
+    const chars = charsOf(change);
+    this.#chars += chars;
     while (this.#size === this.#ring.length || (this.#size > 0 && this.#chars > this.#maxChars)) this.#dropOldest();
-    this.#ring[this.#placeOf(this.#size)] = change;
+    const place = this.#placeOf(this.#size);
+    this.#ring[place] = change;
+    this.#revisions[place] = change.revision;
+    this.#sizes[place] = chars;
     this.#size += 1;
   }
 
@@ -53,8 +62,7 @@ export class History {
     let high = this.#size;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const change = this.at(middle);
-      if (change !== undefined && change.revision <= revision) low = middle + 1;
+      if ((this.#revisions[this.#placeOf(middle)] ?? 0) <= revision) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -66,13 +74,12 @@ export class History {
   }
 
   #dropOldest(): void {
-    const change = this.#ring[this.#oldest];
-    this.#ring[this.#oldest] = undefined;
+    const place = this.#oldest;
+    this.#ring[place] = undefined;
+    this.#chars -= this.#sizes[place] ?? 0;
+    this.#since = this.#revisions[place] ?? 0;
     this.#oldest = this.#placeOf(1);
     this.#size -= 1;
-    if (change === undefined) return;
-    this.#chars -= charsOf(change);
-    this.#since = change.revision;
   }
 
   /** Where in the ring the change is that is `index` newer than the oldest. */
