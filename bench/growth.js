@@ -2,8 +2,12 @@
 
 import * as reg from './peers/reg.js';
 
-/** Below so many of something, what one of them takes of memory is lost in what the heap, and the system, do by themselves. */
-const ENOUGH = { used: 1000, heap: 1000, resident: 10_000 };
+/** Less than so many bytes, of so many things, are lost in what the heap, and the system, do by themselves. */
+const ENOUGH = {
+  used: (bytes) => bytes >= 1e6,
+  heap: (bytes) => bytes >= 1e6,
+  resident: (_, count) => count >= 10_000,
+};
 
 /**
  * What each of so many takes of memory, in bytes, where there are enough of them to say so.
@@ -11,7 +15,7 @@ const ENOUGH = { used: 1000, heap: 1000, resident: 10_000 };
  * @param before, after what `memory()` of `reg.collecting` said.
  */
 export function memoryOfEach(before, after, count) {
-  const kinds = Object.keys(ENOUGH).filter((kind) => count >= ENOUGH[kind]);
+  const kinds = Object.keys(ENOUGH).filter((kind) => ENOUGH[kind](after[kind] - before[kind], count));
   return Object.fromEntries(kinds.map((kind) => [kind, (after[kind] - before[kind]) / count]));
 }
 

@@ -62,7 +62,7 @@ itself is still a part of it.`,
     [
       ...WORKS.map((work) => ({ work, metric: 'serverCpu', title: 'CPU' })),
       ...[NEW, RENEWAL, QUERY].map((work) => ({ work, metric: 'p99', title: 'p99' })),
-      { work: MEMORY, metric: 'used', title: 'used' },
+      { work: MEMORY, metric: 'used', title: 'used', from: setting(SIZES[1]) },
       { work: MEMORY, metric: 'resident', title: 'resident', from: setting(SIZES[1]) },
     ],
     setting(SIZES[0]),

@@ -7,12 +7,15 @@ import * as reg from '../peers/reg.js';
 import { createWatched, zookeeper, watch as zookeeperWatch } from '../peers/zookeeper.js';
 
 const WORK = 'a change to its watchers';
-/** Watchers, the connections that they share, and how many changes are measured, after a fifth of that which are not. */
+/**
+ * Watchers, the connections that they share, how many changes are measured, and how many come before these. With one
+ * watcher those have to be thousands, since a compiler goes by how often something was run.
+ */
 const SETTINGS = [
-  { watchers: 1, connections: 1, changes: 1000 },
-  { watchers: 1000, connections: 1000, changes: 200 },
-  { watchers: 10_000, connections: 10_000, changes: 40 },
-  { watchers: 10_000, connections: 100, changes: 100 },
+  { watchers: 1, connections: 1, changes: 2000, warmup: 5000 },
+  { watchers: 1000, connections: 1000, changes: 200, warmup: 40 },
+  { watchers: 10_000, connections: 10_000, changes: 40, warmup: 8 },
+  { watchers: 10_000, connections: 100, changes: 100, warmup: 20 },
 ];
 
 const ENTRANTS = [
@@ -51,7 +54,8 @@ export const watch = {
   name: 'watch',
   title: 'From a change to the event of a watcher',
   about: `From the sending of a register (Redis: PUBLISH; etcd: put; ZooKeeper: setData) to the arrival of the event at each watcher,
-one change after the other; a connection for each watcher unless it says otherwise. Redis keeps nothing of what it publishes, and
+one change after the other; a connection for each watcher unless it says otherwise. Everybody has changes before those that are
+measured, with one watcher ${SETTINGS[0].warmup.toLocaleString('en')}. Redis keeps nothing of what it publishes, and
 stands beside our memory log; etcd and ZooKeeper have a change on disk before they tell of it, and stand beside our log on disk.
 What is published is as long as our event. ZooKeeper's watches are persistent, so that none has to be set again, and its event does
 not have the new value in it; etcd's watches are streams of its JSON gateway. All watchers are read by one thread of the generator.
@@ -83,11 +87,10 @@ async function measure(run, { peer, requests, prepare, fits = () => true }) {
     run.progress(setting(one));
     const server = await peer.start();
     await prepare?.(server);
-    const { watchers, connections, changes } = one;
-    const rounds = run.scaled(changes, 20);
+    const { watchers, connections, changes, warmup } = one;
     const sample = await generate('fanout', {
       ...{ port: server.port, server: server.pid, connections, each: watchers / connections },
-      ...{ rounds, warmup: rounds / 5, first: 1 },
+      ...{ rounds: run.scaled(changes, 20), warmup: run.scaled(warmup, 4), first: 1 },
       ...requests,
     });
     run.add(peer, WORK, setting(one), { ...sample, resident: server.resident() });

@@ -53,7 +53,7 @@ With one watcher the change itself is in the CPU of its event. Beginning a watch
       { work: OWN, metric: 'serverCpu', title: 'CPU' },
       { work: OWN, metric: 'last50', title: 'the last of all, p50' },
       { work: SHARING, metric: 'serverCpu', title: 'CPU', from: setting(SHARED) },
-      { work: OWN, metric: 'beginningCpu', title: 'CPU to begin' },
+      { work: OWN, metric: 'beginningCpu', title: 'CPU to begin', from: setting(100) },
       { work: OWN, metric: 'used', title: 'used', from: setting(1000) },
     ],
     setting(STEPS[0].watchers),
