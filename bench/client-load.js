@@ -1,14 +1,10 @@
 /** Many clients in one process, each with a registration and a discovery of its service; see reconnect.js. */
 
-import { connect as connectSocket } from 'node:net';
 import { connect } from '@reg/client';
+import { dial, startAll } from './dial.js';
 import { now } from './processes.js';
 
 const { port, first, count, services } = JSON.parse(process.argv[2]);
-/** How many start at once. */
-const AT_ONCE = 50;
-/** Connections of one loopback address: the system takes long to find a port for the next where there are thousands. */
-const PER_ADDRESS = 100;
 const RENEWED = Buffer.from('"result":"');
 const SYNCED = Buffer.from('{"type":"synced"');
 
@@ -17,9 +13,10 @@ const registered = new Float64Array(count);
 const synced = new Float64Array(count);
 const lost = {};
 
-for (let n = 0; n < count; n += AT_ONCE) {
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - n) }, (_, k) => start(n + k)));
-}
+await startAll(
+  Array.from({ length: count }, (_, n) => n),
+  start,
+);
 process.send('ready');
 
 process.on('message', () => {
@@ -29,7 +26,7 @@ process.on('message', () => {
 process.on('disconnect', () => process.exit());
 
 async function start(n) {
-  const client = connect(`127.0.0.1:${port}`, { dial: () => dial(n) });
+  const client = connect(`127.0.0.1:${port}`, { dial: () => heardDial(n) });
   const service = `service-${(first + n) % services}`;
   const registration = await client.register(service, `10.0.0.1:${first + n}`, { instance: `i-${first + n}` });
   registration.on('lost', ({ reason }) => {
@@ -39,9 +36,8 @@ async function start(n) {
 }
 
 /** A connection on which is seen, beside the client, when the registry answered. */
-function dial(n) {
-  const localAddress = `127.0.1.${1 + Math.floor((first + n) / PER_ADDRESS)}`;
-  const socket = connectSocket({ port, host: '127.0.0.1', localAddress, noDelay: true });
+function heardDial(n) {
+  const socket = dial(port, first + n);
   socket.on('data', (bytes) => {
     if (bytes.includes(RENEWED)) registered[n] = now();
     if (bytes.includes(SYNCED)) synced[n] = now();

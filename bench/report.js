@@ -71,7 +71,8 @@ function partSections({ part, result, verdicts }) {
   const chartLinks = drawCharts(part, result)
     .map(({ title, file }) => `![${title}](${file})`)
     .join('\n\n');
-  const tables = [targetTable(verdicts), chartLinks, figureTable(part, result)];
+  const figures = (part.tables ?? [part.columns]).map((columns) => figureTable(columns, result));
+  const tables = [targetTable(verdicts), chartLinks, ...figures];
   return [
     `## ${part.title}`,
     quick,
@@ -79,6 +80,7 @@ function partSections({ part, result, verdicts }) {
     missing,
     ...tables,
     failures(result),
+    faults(result),
     checks(result),
     busyNote(result),
   ];
@@ -86,6 +88,10 @@ function partSections({ part, result, verdicts }) {
 
 function failures({ failures: all = [] }) {
   return all.length === 0 ? '' : `Failed, and measured once more: ${all.join('; ')}.`;
+}
+
+function faults({ faults: all = [] }) {
+  return all.length === 0 ? '' : `**This run has failed:** ${all.join('; ')}.`;
 }
 
 /** What is known of the answers. */
@@ -143,8 +149,10 @@ function verdictOf(met) {
   return met ? 'met' : '**not met**';
 }
 
-function figureTable(part, { rows }) {
-  const columns = part.columns.filter(({ metric }) => rows.some((row) => hasMetric(row, metric)));
+/** Of those columns that some row has, and those rows that have some of them. */
+function figureTable(all, result) {
+  const columns = all.filter(({ metric }) => result.rows.some((row) => hasMetric(row, metric)));
+  const rows = result.rows.filter((row) => columns.some(({ metric }) => hasMetric(row, metric)));
   const hasPeers = new Set(rows.map(({ peer }) => peer)).size > 1;
   return table(
     ['', '', ...(hasPeers ? ['server'] : []), ...columns.map(({ title }) => title)],

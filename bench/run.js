@@ -17,16 +17,20 @@ export class Run {
   versions = {};
   /** What went wrong, and was done again. */
   failures = [];
+  /** What must not be and was; the whole run has failed then. */
+  faults = [];
 
   #rounds;
 
   /**
    * @param isQuick whether it is only to be seen that everything works.
    * @param rounds instead of as many as the part would have.
+   * @param asked sizes that are to be others than the part would choose, for a part that can be told.
    */
-  constructor(part, { isQuick, rounds }) {
+  constructor(part, { isQuick, rounds, asked = {} }) {
     this.part = part;
     this.isQuick = isQuick;
+    this.asked = asked;
     this.#rounds = isQuick ? 1 : rounds;
   }
 
@@ -83,10 +87,15 @@ export class Run {
     this.#rows.get(id).samples.push(sample);
   }
 
-  /** Says what is being measured: on one line where somebody looks, else a line for every turn. */
-  progress(detail = '') {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${[this.#step, detail].filter(Boolean).join(', ')}`);
-    else if (detail === '') process.stderr.write(`${this.#step}\n`);
+  fault(what) {
+    this.faults.push(what);
+  }
+
+  /** Says what is being measured: on one line where somebody looks, else a line for every turn, and every milestone. */
+  progress(detail = '', { isMilestone = detail === '' } = {}) {
+    const text = [this.#step, detail].filter(Boolean).join(', ');
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+    else if (isMilestone) process.stderr.write(`${text}\n`);
   }
 
   #isInstalled({ name, version }) {

@@ -5,6 +5,7 @@ import { durable } from './durable.js';
 import { expiry } from './expiry.js';
 import { heartbeats } from './heartbeats.js';
 import { instances } from './instances.js';
+import { load } from './load.js';
 import { memory } from './memory.js';
 import { pick } from './pick.js';
 import { startup } from './startup.js';
@@ -14,5 +15,5 @@ import { watchers } from './watchers.js';
 
 export const parts = [
   ...[throughput, durable, watch, expiry, memory, heartbeats, startup, pick],
-  ...[instances, connections, watchers],
+  ...[instances, connections, watchers, load],
 ];

@@ -1,0 +1,231 @@
+/** Ten thousand connections for ten minutes: does everybody get what they should, and does nothing grow? */
+
+import * as reg from '../peers/reg.js';
+import { Population } from '../population.js';
+import { Helper, now, pause } from '../processes.js';
+import { Witness } from '../witness.js';
+
+const CONNECTIONS = 10_000;
+const MINUTES = 10;
+/** Seconds. A client sends its heartbeat every third of it. */
+const TTL = 30;
+/** Seconds between two changes of an instance that changes. */
+const CHANGE_EVERY = 10;
+/** ms between two requests of the prober. */
+const PROBE_EVERY = 20;
+/** Processes that share the clients. */
+const SHARES = 4;
+/** ms between two looks, and until it is given up that everybody was told everything. */
+const LOOK_EVERY = 500;
+const PATIENCE = 30_000;
+
+const PROBES = {
+  query: 'query of a service',
+  heartbeat: 'heartbeat',
+  register: 'register, on disk',
+  event: 'from a register to its event',
+};
+const DAEMON = 'the daemon';
+const WRONG = 'what must not be';
+const FAULTS = [
+  { metric: 'vanished', title: 'instances of live connections that vanished' },
+  { metric: 'missed', title: 'events that a watch missed' },
+  { metric: 'surplus', title: 'events that were not to come' },
+  { metric: 'differing', title: 'views that differ from the registry in the end' },
+  { metric: 'errors', title: 'errors' },
+];
+
+const setting = (connections, minutes) => `${connections.toLocaleString('en')} connections, ${minutes} min`;
+
+export const load = {
+  name: 'load',
+  title: 'Many connections for minutes on end',
+  onlyNamed: true,
+  about: `Each connection is a client of its own (\`@reg/client\`) with an instance that lives by it, a ttl of ${TTL} s and its heartbeats, and a watch
+of a service of ten; one in fifty watches a tenth of all services, too. A tenth of the instances changes, each every ${CHANGE_EVERY} s: it is
+updated, destroyed and registered anew, or its connection is reset and comes back. The log is on disk, and everything synced.
+A prober asks something every ${PROBE_EVERY} ms and takes the time, from another process; clients, prober and daemon share the machine. In the end
+every watch of every client is compared with what the registry went through, event by event, and with what it has.`,
+  tables: [
+    [
+      { metric: 'p50', title: 'p50, ms', unit: 1000 },
+      { metric: 'p99', title: 'p99, ms', unit: 1000 },
+      { metric: 'max', title: 'the longest, ms', unit: 1000 },
+      { metric: 'count', title: 'how many' },
+    ],
+    [
+      { metric: 'serverShare', title: 'share of a core, %', unit: 0.01 },
+      { metric: 'resident', title: 'resident, MB', unit: 1e6 },
+      { metric: 'heap', title: 'of it heap, MB', unit: 1e6 },
+      { metric: 'renewals', title: 'heartbeats/s' },
+      { metric: 'changes', title: 'changes/s' },
+      { metric: 'events', title: 'events/s' },
+      { metric: 'query99', title: 'query, p99, ms', unit: 1000 },
+      { metric: 'event99', title: 'to its event, p99, ms', unit: 1000 },
+      { metric: 'stalled', title: 'stalled, ms' },
+      { metric: 'clientShare', title: "clients' share of a core, %", unit: 0.01 },
+    ],
+    FAULTS,
+  ],
+  charts: [
+    chart('Memory of the daemon, MB, by minutes', [
+      { name: 'resident', work: DAEMON, metric: 'residentMB' },
+      { name: 'of it heap', work: DAEMON, metric: 'heapMB' },
+    ]),
+    chart('p99 of each minute, ms, by minutes', [
+      { name: 'query', work: DAEMON, metric: 'query99ms' },
+      { name: 'from a register to its event', work: DAEMON, metric: 'event99ms' },
+    ]),
+  ],
+  targets: FAULTS.map(({ metric, title }) => ({
+    what: `${setting(CONNECTIONS, MINUTES)}: ${title}`,
+    metric,
+    ours: [reg.disk.name, WRONG, setting(CONNECTIONS, MINUTES)],
+    atMost: 0,
+    unitName: '',
+  })),
+
+  async measure(run) {
+    await run.inTurns(1, [{ peer: reg.disk }], ({ peer }) => measure(run, peer));
+  },
+};
+
+function chart(title, lines) {
+  return { title, x: 'minutes', lines };
+}
+
+/** Whatever goes wrong is a fault, and none that doing it again would mend. */
+async function measure(run, peer) {
+  const { connections = run.scaled(CONNECTIONS, 300), minutes = run.scaled(MINUTES, 0.1) } = run.asked;
+  const server = await peer.start();
+  const helpers = [];
+  try {
+    await carry(run, peer, { server, helpers, connections, minutes });
+  } catch (error) {
+    run.fault(error.message);
+  }
+  await Promise.all(helpers.map((helper) => helper.kill()));
+  await server.end();
+}
+
+async function carry(run, peer, { server, helpers, connections, minutes }) {
+  const { port } = server;
+  run.progress('the clients connect', { isMilestone: true });
+  const witness = new Witness(port);
+  const setup = { port, connections, ttl: run.scaled(TTL, 6), changeEvery: run.scaled(CHANGE_EVERY, 2) };
+  const crowds = await Promise.all(
+    Array.from({ length: SHARES }, (_, share) => Helper.start('crowd.js', { ...setup, share, shares: SHARES })),
+  );
+  helpers.push(...crowds);
+  const probe = await Helper.start('probe.js', { port, connections, every: run.scaled(PROBE_EVERY, 5) });
+  helpers.push(probe);
+  const state = { server, witness, crowds, probe };
+
+  witness.begin();
+  await askAll(crowds, 'begin');
+  const laps = Math.ceil(minutes);
+  const length = minutes / laps;
+  for (let lap = 1; lap <= laps; lap += 1) {
+    const at = Number((lap * length).toFixed(2));
+    const sample = await measureLap(run, state, length, `minute ${at} of ${minutes}`);
+    run.add(peer, DAEMON, `minute ${at}`, { minutes: at, ...sample });
+  }
+
+  run.progress('everything is compared', { isMilestone: true });
+  await askAll(crowds, 'stop');
+  const { figures, ...probed } = await probe.ask('stop');
+  for (const [kind, work] of Object.entries(PROBES)) run.add(peer, work, setting(connections, minutes), figures[kind]);
+  const wrong = await settle(run, state, new Population(connections), probed);
+  run.add(peer, WRONG, setting(connections, minutes), wrong);
+  await witness.close();
+}
+
+/** Waits so many minutes, and tells how it goes. */
+async function measureLap(run, { server, witness, crowds, probe }, minutes, title) {
+  const look = async () => {
+    const counts = await askAll(crowds, 'count');
+    const sum = (field) => counts.reduce((all, one) => all + one[field], 0);
+    const { renewals, stalled, memory, connections } = await witness.status();
+    const { changes } = witness;
+    const cpu = server.cpu();
+    return {
+      at: now(),
+      renewals,
+      stalled,
+      memory,
+      connections,
+      changes,
+      cpu,
+      events: sum('events'),
+      clientCpu: sum('cpu'),
+    };
+  };
+  const first = await look();
+  const end = first.at + minutes * 60_000;
+  for (let last = first; last.at < end; ) {
+    await pause(Math.min(1000, Math.max(0, end - last.at)));
+    const next = await look();
+    run.progress(`${title}: ${describe(rates(last, next), next)}`);
+    last = next;
+  }
+  const last = await look();
+  const { query, event } = await probe.ask('lap');
+  const sample = rates(first, last);
+  const { resident, heap } = last.memory;
+  run.progress(`${title}: ${describe(sample, last)}`, { isMilestone: true });
+  return {
+    ...{ ...sample, resident, heap, residentMB: resident / 1e6, heapMB: heap / 1e6 },
+    ...{ query99: query.p99, event99: event.p99, query99ms: query.p99 / 1000, event99ms: event.p99 / 1000 },
+  };
+}
+
+/** Between two looks, for each second. */
+function rates(first, last) {
+  const seconds = (last.at - first.at) / 1000;
+  const each = (field) => (last[field] - first[field]) / seconds;
+  return {
+    ...{ serverShare: each('cpu') / 1000, clientShare: each('clientCpu') / 1000 },
+    ...{ renewals: each('renewals'), changes: each('changes'), events: each('events') },
+    stalled: last.stalled - first.stalled,
+  };
+}
+
+function describe({ renewals, changes, events, serverShare }, { connections, memory }) {
+  const share = `${Math.round(100 * serverShare)} % of a core, ${Math.round(memory.resident / 1e6)} MB`;
+  return `${connections} connections, ${[renewals, changes, events].map(Math.round).join(' / ')} heartbeats/changes/events a second, ${share}`;
+}
+
+/** Looks until everybody was told everything, and says what is wrong when nobody waits any more. */
+async function settle(run, { witness, crowds }, population, probed) {
+  const giveUpAt = now() + PATIENCE;
+  let services;
+  let watches;
+  do {
+    if (services !== undefined) await pause(LOOK_EVERY);
+    services = await witness.truth();
+    watches = await askAll(crowds, 'compare', { services });
+  } while (watches.some(({ missed, differing }) => missed + differing > 0) && now() < giveUpAt);
+
+  const sum = (field) => watches.reduce((all, one) => all + one[field], 0);
+  const gone = population.numbers().filter((n) => {
+    return services[population.serviceOf(n)]?.instances[population.instanceOf(n)] === undefined;
+  });
+  const vanished = new Set([...witness.touched, ...gone.map((n) => population.instanceOf(n))]);
+  const errors = [...watches, witness, probed].flatMap((one) => Object.entries(one.errors));
+  const wrong = {
+    vanished: vanished.size + probed.short,
+    missed: sum('missed') + witness.gaps + probed.missing,
+    surplus: sum('surplus'),
+    differing: sum('differing'),
+    errors: errors.reduce((all, [, count]) => all + count, 0),
+  };
+  for (const [error, count] of errors) run.fault(`${error} (${count} times)`);
+  for (const { metric, title } of FAULTS.filter(({ metric }) => metric !== 'errors' && wrong[metric] !== 0)) {
+    run.fault(`${title}: ${wrong[metric]}`);
+  }
+  return wrong;
+}
+
+function askAll(helpers, order, details) {
+  return Promise.all(helpers.map((helper) => helper.ask(order, details)));
+}
