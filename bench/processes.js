@@ -28,9 +28,9 @@ function atExit(end) {
 /** What has been started and has not ended. */
 const running = new Set();
 
-/** Ends the servers that a measurement has left behind which failed. */
-export async function endServers() {
-  await Promise.all([...running].map((server) => server.end()));
+/** Ends what a measurement has left behind which failed: servers, and helpers. */
+export async function endAll() {
+  await Promise.all([...running].map((one) => one.end()));
 }
 
 /** A server that is measured. */
@@ -99,11 +99,14 @@ export class Server {
 /** A program of this folder as a process that answers orders, one at a time, over its IPC channel. */
 export class Helper {
   #child;
+  #ended;
   #answered = () => {};
   #failed = () => {};
 
   constructor(child) {
     this.#child = child;
+    this.#ended = once(child, 'exit');
+    running.add(this);
     child.on('message', (answer) => this.#answered(answer));
     child.on('exit', (code, signal) => this.#failed(new Error(`${child.spawnargs[1]} ended with ${code ?? signal}`)));
   }
@@ -126,9 +129,13 @@ export class Helper {
   }
 
   async kill() {
-    const gone = once(this.#child, 'exit');
+    running.delete(this);
     this.#child.kill('SIGKILL');
-    await gone;
+    await this.#ended;
+  }
+
+  end() {
+    return this.kill();
   }
 
   #answer() {

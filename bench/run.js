@@ -1,6 +1,6 @@
 /** One run of one part of the benchmark: who takes part, in turns, and the samples that come of it. */
 
-import { endServers } from './processes.js';
+import { endAll } from './processes.js';
 
 /**
  * A sample is an object of numbers. A row is `{ peer, work, setting, samples }`, with a sample of each round; two rows
@@ -70,7 +70,7 @@ export class Run {
       this.failures.push(`${this.#step}: ${error.message.trim().split('\n')[0]}`);
       console.error(`${this.failures.at(-1)}. Once more.`);
       this.#pending = [];
-      await endServers();
+      await endAll();
       await measure(entrant);
     }
     for (const { peer, work, setting, sample } of this.#pending) this.#keep(peer, work, setting, sample);

@@ -2,7 +2,7 @@
 
 import * as reg from '../peers/reg.js';
 import { Population } from '../population.js';
-import { Helper, now, pause } from '../processes.js';
+import { endAll, Helper, now, pause } from '../processes.js';
 import { Witness } from '../witness.js';
 
 const CONNECTIONS = 10_000;
@@ -97,18 +97,16 @@ function chart(title, lines) {
 /** Whatever goes wrong is a fault, and none that doing it again would mend. */
 async function measure(run, peer) {
   const { connections = run.scaled(CONNECTIONS, 300), minutes = run.scaled(MINUTES, 0.1) } = run.asked;
-  const server = await peer.start();
-  const helpers = [];
   try {
-    await carry(run, peer, { server, helpers, connections, minutes });
+    await carry(run, peer, connections, minutes);
   } catch (error) {
     run.fault(error.message);
   }
-  await Promise.all(helpers.map((helper) => helper.kill()));
-  await server.end();
+  await endAll();
 }
 
-async function carry(run, peer, { server, helpers, connections, minutes }) {
+async function carry(run, peer, connections, minutes) {
+  const server = await peer.start();
   const { port } = server;
   run.progress('the clients connect', { isMilestone: true });
   const witness = new Witness(port);
@@ -116,9 +114,7 @@ async function carry(run, peer, { server, helpers, connections, minutes }) {
   const crowds = await Promise.all(
     Array.from({ length: SHARES }, (_, share) => Helper.start('crowd.js', { ...setup, share, shares: SHARES })),
   );
-  helpers.push(...crowds);
   const probe = await Helper.start('probe.js', { port, connections, every: run.scaled(PROBE_EVERY, 5) });
-  helpers.push(probe);
   const state = { server, witness, crowds, probe };
 
   witness.begin();
