@@ -97,19 +97,20 @@ function chart(title, lines) {
 /** Whatever goes wrong is a fault, and none that doing it again would mend. */
 async function measure(run, peer) {
   const { connections = run.scaled(CONNECTIONS, 300), minutes = run.scaled(MINUTES, 0.1) } = run.asked;
+  const server = await peer.start();
+  const witness = new Witness(server.port);
   try {
-    await carry(run, peer, connections, minutes);
+    await carry(run, peer, { server, witness, connections, minutes });
   } catch (error) {
     run.fault(error.message);
   }
+  await witness.close();
   await endAll();
 }
 
-async function carry(run, peer, connections, minutes) {
-  const server = await peer.start();
+async function carry(run, peer, { server, witness, connections, minutes }) {
   const { port } = server;
   run.progress('the clients connect', { isMilestone: true });
-  const witness = new Witness(port);
   const setup = { port, connections, ttl: run.scaled(TTL, 6), changeEvery: run.scaled(CHANGE_EVERY, 2) };
   const crowds = await Promise.all(
     Array.from({ length: SHARES }, (_, share) => Helper.start('crowd.js', { ...setup, share, shares: SHARES })),
@@ -133,7 +134,6 @@ async function carry(run, peer, connections, minutes) {
   for (const [kind, work] of Object.entries(PROBES)) run.add(peer, work, setting(connections, minutes), figures[kind]);
   const wrong = await settle(run, state, new Population(connections), probed);
   run.add(peer, WRONG, setting(connections, minutes), wrong);
-  await witness.close();
 }
 
 /** Waits so many minutes, and tells how it goes. */
