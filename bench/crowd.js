@@ -6,6 +6,7 @@
 import { connect, Presence } from '@reg/client';
 import { dial, startAll } from './dial.js';
 import { Population } from './population.js';
+import { ownCpu } from './processes.js';
 
 const { port, connections, share, shares, ttl, changeEvery } = JSON.parse(process.argv[2]);
 const population = new Population(connections);
@@ -178,8 +179,7 @@ const ORDERS = {
 
   /** @returns `{ events, cpu }`: how many were told to all watches, and the processor time that was used, in ms. */
   count() {
-    const { user, system } = process.cpuUsage();
-    return { events, cpu: (user + system) / 1000 };
+    return { events, cpu: ownCpu() };
   },
 
   async stop() {

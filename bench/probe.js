@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { isSteady, PER_SERVICE, Population } from './population.js';
+import { ownCpu } from './processes.js';
 
 const { port, connections, every } = JSON.parse(process.argv[2]);
 const population = new Population(connections);
@@ -31,6 +32,10 @@ const timer = setInterval(() => ask(KINDS[sent % KINDS.length]), every);
 process.send('ready');
 
 const ORDERS = {
+  count() {
+    return { events: 0, cpu: ownCpu() };
+  },
+
   /** The figures since the last lap. */
   lap() {
     const lap = figures(lapped);

@@ -96,6 +96,19 @@ export class Server {
   }
 }
 
+/** Processor time that everything on this machine has used since it began, in ms. */
+export function machineCpu() {
+  const [, user, nice, system, , , interrupts, softInterrupts] = readFileSync('/proc/stat', 'latin1').split(/ +/);
+  const ticks = [user, nice, system, interrupts, softInterrupts].map(Number);
+  return (ticks.reduce((sum, one) => sum + one, 0) * 1000) / TICKS;
+}
+
+/** Processor time that this process has used since it began, in ms. */
+export function ownCpu() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** A program of this folder as a process that answers orders, one at a time, over its IPC channel. */
 export class Helper {
   #child;

@@ -2,6 +2,10 @@
 
 import { connect } from '@reg/client';
 import { isSteady } from './population.js';
+import { now, pause } from './processes.js';
+
+/** ms until it is given up that it is told what the registry has. */
+const PATIENCE = 30_000;
 
 export class Witness {
   #client;
@@ -36,7 +40,9 @@ export class Witness {
   /** `{ [service]: { changes, instances } }`, as crowd.js compares it, when it was told all that the registry has. */
   async truth() {
     const { services: records, revision } = await this.#client.queryAll({ status: 'any' });
-    while (this.revision < revision) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (const start = now(); this.revision < revision; await pause(10)) {
+      if (now() - start > PATIENCE) throw new Error(`the witness was told nothing after revision ${this.revision}`);
+    }
     const services = {};
     for (const [key, changes] of this.#changes) services[key] = { changes, instances: {} };
     for (const { key, instance, revision } of records) services[key].instances[instance ?? ''] = revision;
