@@ -29,7 +29,10 @@ class Watched {
   /** Resolves when it has begun. */
   follow(client) {
     return new Promise((resolve, reject) => {
-      this.#read(client, resolve).then(() => count('a watch has ended'), reject);
+      this.#read(client, resolve).catch((error) => {
+        count(`a watch has ended: ${error.message}`);
+        reject(error);
+      });
     });
   }
 

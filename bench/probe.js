@@ -6,11 +6,13 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { isSteady, PER_SERVICE, Population } from './population.js';
-import { ownCpu } from './processes.js';
+import { ownCpu, pause } from './processes.js';
 
 const { port, connections, every } = JSON.parse(process.argv[2]);
 const population = new Population(connections);
+/** What is registered again and again, and what heartbeats renew. */
 const PROBED = 'probed';
+const KEPT = 'kept';
 const KINDS = ['register', 'query', 'heartbeat'];
 /** By how much one query is from the next, so that neighbours do not follow each other. */
 const STRIDE = 7919;
@@ -21,13 +23,21 @@ let lapped = { query: 0, heartbeat: 0, register: 0, event: 0 };
 const errors = {};
 /** Replies to a query that lack an instance whose connection lives. */
 let short = 0;
-/** What is sent and not answered, and when the registers were sent whose events have not come, by their values. */
-const pending = [];
+/** When the registers were sent whose events have not come, by their values. */
 const registered = new Map();
 
-const asker = await open(answered);
-await watch(PROBED, arrived);
+/**
+ * A connection for each kind, with the times at which was sent what is not answered: replies of one connection come in
+ * the order of the requests, and a query would wait for the disk where it came after a register.
+ */
+const askers = Object.fromEntries(
+  await Promise.all(
+    KINDS.map(async (kind) => [kind, { pending: [], socket: await open((reply) => answered(kind, reply)) }]),
+  ),
+);
 let sent = 0;
+await watch(PROBED, arrived);
+request('heartbeat', { type: 'register', key: KEPT, values: '10.0.0.1:1' });
 const timer = setInterval(() => ask(KINDS[sent % KINDS.length]), every);
 process.send('ready');
 
@@ -46,10 +56,8 @@ const ORDERS = {
   /** @returns all figures, what went wrong, and what was never answered or told. */
   async stop() {
     clearInterval(timer);
-    for (let waits = 0; pending.length + registered.size > 0 && waits < 100; waits += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    return { figures: figures(), errors, short, missing: pending.length + registered.size };
+    for (let waits = 0; missing() > 0 && waits < 100; waits += 1) await pause(100);
+    return { figures: figures(), errors, short, missing: missing() };
   },
 };
 process.on('message', async ({ order }) => process.send(await ORDERS[order]()));
@@ -69,19 +77,27 @@ function register() {
 }
 
 function request(kind, message) {
+  const { pending, socket } = askers[kind];
   sent += 1;
-  pending.push({ kind, sentAt: performance.now() });
-  send(asker, message);
+  pending.push(performance.now());
+  send(socket, message);
 }
 
-function answered(reply) {
-  const { kind, sentAt } = pending.shift();
+function answered(kind, reply) {
+  const sentAt = askers[kind].pending.shift();
+  // What the heartbeats renew was registered before them.
+  if (kind === 'heartbeat' && reply.generation !== undefined) return;
   times[kind].push((performance.now() - sentAt) * 1000);
   if (!reply.ok) count(`${kind}: ${reply.error.code}`);
-  else if (kind === 'heartbeat' && reply.held !== 1) count('heartbeat: it holds nothing');
+  else if (kind === 'heartbeat' && reply.held !== 1) count('heartbeat: it does not hold what it registered');
   else if (kind === 'query' && reply.services.filter(({ instance }) => isSteady(instance)).length < PER_SERVICE - 1) {
     short += 1;
   }
+}
+
+/** How many replies and events are still to come. */
+function missing() {
+  return Object.values(askers).reduce((sum, { pending }) => sum + pending.length, registered.size);
 }
 
 function arrived({ service: { values } }) {
