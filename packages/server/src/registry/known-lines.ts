@@ -189,12 +189,20 @@ export class KnownLines {
 
 const encoder = new TextEncoder();
 
+/** Four bytes at a time, since each step waits for the one before; what is left of the line one by one. */
 function hashOf(chunk: Uint8Array, start: number): number {
   const end = Math.min(start + HASH_FROM + HASH_BYTES, chunk.length);
+  let at = start + HASH_FROM;
   let hash = 0;
-  for (let at = start + HASH_FROM; at < end && chunk[at] !== LF; at += 1) {
-    hash = (Math.imul(hash, 31) + (chunk[at] ?? 0)) | 0;
+  for (; at + 3 < end; at += 4) {
+    const a = chunk[at] ?? LF;
+    const b = chunk[at + 1] ?? LF;
+    const c = chunk[at + 2] ?? LF;
+    const d = chunk[at + 3] ?? LF;
+    if (a === LF || b === LF || c === LF || d === LF) break;
+    hash = (Math.imul(hash, SPREAD) + (a | (b << 8) | (c << 16) | (d << 24))) | 0;
   }
+  for (; at < end && chunk[at] !== LF; at += 1) hash = (Math.imul(hash, SPREAD) + (chunk[at] ?? 0)) | 0;
   return hash;
 }
 
