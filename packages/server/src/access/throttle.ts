@@ -13,6 +13,8 @@ const CONNECTION: Allowance = { burst: 5, interval: 5000 };
 const NETWORK: Allowance = { burst: 20, interval: 1000 };
 /** So many networks are remembered at most. Who has more at hand is only held by what each connection may do. */
 const MAX_NETWORKS = 10_000;
+/** So many of them are looked at for each failure, to forget them again. */
+const MAX_LOOKS = 16;
 
 /** Where an attempt comes from. */
 export interface Guesser {
@@ -56,7 +58,7 @@ export class Throttle {
     this.#connections.set(guesser, afterFailure(this.#connections.get(guesser), now, CONNECTION));
     const whole = afterFailure(this.#networks.get(network), now, NETWORK);
     this.#networks.delete(network);
-    if (this.#networks.size >= MAX_NETWORKS) this.#forget(now);
+    this.#forget(now);
     this.#networks.set(network, whole);
   }
 
@@ -65,9 +67,17 @@ export class Throttle {
     return this.#networks.size;
   }
 
-  /** Makes room: of those that have their whole allowance again nothing needs to be known, and else of the oldest. */
+  /**
+   * Makes room, among those who failed longest ago: of who has the whole allowance again nothing needs to be known. If
+   * nobody has, the first of them is forgotten. Few are looked at, so that no failure costs more than another.
+   */
   #forget(now: number): void {
-    for (const [network, whole] of this.#networks) if (whole <= now) this.#networks.delete(network);
+    let looks = 0;
+    for (const [network, whole] of this.#networks) {
+      if (whole <= now) this.#networks.delete(network);
+      looks += 1;
+      if (looks === MAX_LOOKS) break;
+    }
     const [oldest] = this.#networks.keys();
     if (oldest !== undefined && this.#networks.size >= MAX_NETWORKS) this.#networks.delete(oldest);
   }
