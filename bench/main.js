@@ -52,9 +52,14 @@ function readArguments() {
   const number = { type: 'string' };
   const quick = { type: 'boolean', default: false };
   try {
-    return parseArgs({ allowPositionals: true, options: { quick, rounds: number, connections: number, minutes: number } });
+    return parseArgs({
+      allowPositionals: true,
+      options: { quick, rounds: number, connections: number, minutes: number },
+    });
   } catch (error) {
-    return refuse(`${error.message}\nnpm run bench -- [PART ...] [--quick] [--rounds N] [--connections N] [--minutes N]`);
+    return refuse(
+      `${error.message}\nnpm run bench -- [PART ...] [--quick] [--rounds N] [--connections N] [--minutes N]`,
+    );
   }
 }
 
