@@ -1,6 +1,7 @@
-import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import { X509Certificate } from 'node:crypto';
+import { connect as connectSocket, isIP, isIPv6, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls, type PeerCertificate } from 'node:tls';
 import { type Clock, type Endpoint, parseAddress, RegistryError, systemClock } from '@reg/protocol';
 import type { Services } from './contracts.js';
 import { type Backoff, DEFAULT_BACKOFF, MAX_DELAY } from './schedule.js';
@@ -134,10 +135,17 @@ function checkBackoff(backoff: Backoff): Backoff {
 const KEEP_ALIVE_MS = 15_000;
 
 function dialSocket({ host, port, secure }: Endpoint, tls: TlsOptions): Socket {
+  const named = isIP(host) === 0 && { servername: host };
   const socket = secure
-    ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), minVersion: 'TLSv1.2', ...tls })
+    ? connectTls({ host, port, ...named, minVersion: 'TLSv1.2', checkServerIdentity: checkIdentity, ...tls })
     : connectSocket({ host, port });
   return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
+}
+
+/** As Node checks it, but for IPv6 addresses, which Node 22.23 finds in no certificate. */
+function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
+  const isFor = isIPv6(host) && new X509Certificate(certificate.raw).checkIP(host) !== undefined;
+  return isFor ? undefined : checkServerIdentity(host, certificate);
 }
 
 /** What is no text is found here where it can be, and otherwise when it is asked for; neither is shown. */

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createTcpServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { createServer } from '@reg/server';
@@ -10,13 +10,14 @@ import { type ClientOptions, connect } from '../src/index.js';
 import { failure } from './fake-daemon.js';
 
 const NOW = Date.now();
+const hasIPv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 const CA = await makeAuthority('Authority', NOW);
 const STRANGER = await makeAuthority('Stranger', NOW);
 const SERVER = await issueServer(CA, ['localhost', '127.0.0.1'], NOW);
 const { certificate: cert, key } = await issueClient(CA, 'payments', NOW);
 
 /** The port of a registry; with TLS it wants certificates of clients where told so. */
-async function open(kind: 'plain' | 'tls' | 'mutual'): Promise<number> {
+async function open(kind: 'plain' | 'tls' | 'mutual', host = '127.0.0.1', issued = SERVER): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'reg-tls-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const write = (name: string, text: string) => {
@@ -24,11 +25,11 @@ async function open(kind: 'plain' | 'tls' | 'mutual'): Promise<number> {
     return join(folder, name);
   };
   const files = {
-    tlsCert: write('cert.pem', SERVER.certificate),
-    tlsKey: write('key.pem', SERVER.key),
+    tlsCert: write('cert.pem', issued.certificate),
+    tlsKey: write('key.pem', issued.key),
     ...(kind === 'mutual' && { tlsCa: write('ca.pem', CA.certificate) }),
   };
-  const server = createServer({ port: 0, storage: 'memory', ...(kind !== 'plain' && files) });
+  const server = createServer({ host, port: 0, storage: 'memory', ...(kind !== 'plain' && files) });
   onTestFinished(() => server.close());
   return (await server.listen()).port;
 }
@@ -52,6 +53,15 @@ describe('over TLS', () => {
     const registry = client(`regs://localhost:${port}`, TRUST);
     await registry.register('s', { big: 'x'.repeat(60_000) }, { instance: 'i' });
     expect((await registry.query('s')).services).toMatchObject([{ key: 's', instance: 'i' }]);
+  });
+
+  test.skipIf(!hasIPv6)('an IPv6 address is found in the certificate, and no other one', async () => {
+    const server = await open('tls', '::1', await issueServer(CA, ['::1'], NOW));
+    const other = await open('tls', '::1', await issueServer(CA, ['::2'], NOW));
+    await client(`regs://[::1]:${server}`, TRUST).ping();
+    expect(await failure(client(`regs://[::1]:${other}`, TRUST).ping())).toMatchObject({
+      message: expect.stringContaining('altnames'),
+    });
   });
 
   test('a certificate says who the client is', async () => {
