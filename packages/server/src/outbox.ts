@@ -215,10 +215,9 @@ export class Outbox implements Outlet {
   #enterRoom(): void {
     // Only where a stream hands on what it is given within the call, as those of tests do.
     if (room.user !== undefined) room.user.#write();
-    if (!room.fits(this.#text)) this.#write();
-    room.user = this;
-    room.add(this.#text);
+    if (!room.add(this.#text)) this.#write();
     this.#text = '';
+    room.user = this;
   }
 
   #write(): void {
@@ -244,13 +243,9 @@ class Room {
   readonly #bytes = Buffer.allocUnsafeSlow(WRITE_CHARS + MAX_REPLY_BYTES + SPARE_BYTES);
   readonly view = new DataView(this.#bytes.buffer);
 
-  fits(text: string): boolean {
-    return this.length + text.length * MAX_BYTES_OF_CHAR <= this.#bytes.length;
-  }
-
   /** @returns whether the text had room. */
   add(text: string): boolean {
-    if (!this.fits(text)) return false;
+    if (this.length + text.length * MAX_BYTES_OF_CHAR > this.#bytes.length) return false;
     this.length += this.#bytes.write(text, this.length);
     return true;
   }

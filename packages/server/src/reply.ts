@@ -10,7 +10,7 @@ export interface Reply {
   /** The line with its ending; in pieces, made as they are sent, where it is long. */
   readonly line: string | Iterator<string>;
   /** Called when the line is on its way: for what has to come after it. Not for long replies. */
-  readonly onSent?: (() => void) | undefined;
+  readonly onSent?: () => void;
   /** Where the same line will be answered with the same. */
   readonly again?: Again | undefined;
 }

@@ -3,23 +3,10 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Accounts } from '../src/accounts.js';
 import { enter, pass, rule, startGuarded, TokensFile } from './access/tokens-file.js';
 import { type Daemon, type Peer, startDaemon } from './harness.js';
+import { overLimit, register } from './over-limit.js';
 import { settle } from './settle.js';
 
 const EVERYTHING = [rule(['register', 'query', 'watch'], '*')];
-
-function overLimit(limit: string, retryAfter?: number): object {
-  const error = { code: 'over_limit', message: expect.any(String), limit };
-  return { ok: false, error: retryAfter === undefined ? error : { ...error, retryAfter } };
-}
-
-const register = (instance: string, fields: object = {}) => ({
-  type: 'register',
-  key: 'web',
-  instance,
-  values: 1,
-  timeout: 'never',
-  ...fields,
-});
 
 /** A daemon with two callers. */
 async function startWithTwo(options: Parameters<typeof startGuarded>[1]) {

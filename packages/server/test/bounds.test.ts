@@ -1,20 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Peer, startDaemon } from './harness.js';
+import { overLimit, register } from './over-limit.js';
 import { settle } from './settle.js';
-
-function overLimit(limit: string, retryAfter?: number): object {
-  const error = { code: 'over_limit', message: expect.any(String), limit };
-  return { ok: false, error: retryAfter === undefined ? error : { ...error, retryAfter } };
-}
-
-const register = (instance: string, fields: object = {}) => ({
-  type: 'register',
-  key: 'web',
-  instance,
-  values: 1,
-  timeout: 'never',
-  ...fields,
-});
 
 async function isClosed(peer: Peer): Promise<void> {
   await expect(peer.line()).rejects.toThrow('the connection has ended');

@@ -68,7 +68,7 @@ function replyOf(
   // As of now: while a long reply is sent, instances are renewed, and end.
   const left = detail ? instances.map(({ expiresAt }) => expiresAt - now) : undefined;
   const line = bytes > PIECE_BYTES ? encodeInPieces(opening, instances, left) : encode(opening, instances, left);
-  return { id, shows: revision, line, onSent: undefined, again };
+  return { id, shows: revision, line, again };
 }
 
 /** No page that a client could go on with. */
@@ -84,12 +84,8 @@ function encodeHead({ revision, cut, next }: Selected, { warmUntil }: Core, now:
 }
 
 function encode(opening: string, instances: readonly Instance[], left: readonly number[] | undefined): string {
-  let text = opening;
-  for (let index = 0; index < instances.length; index += 1) {
-    const instance = instances[index];
-    if (instance !== undefined) text += (index === 0 ? '' : ',') + encodeRecord(instance, left?.[index]);
-  }
-  return `${text}]}${LINE_END}`;
+  const records = instances.map((instance, index) => encodeRecord(instance, left?.[index]));
+  return `${opening}${records.join(',')}]}${LINE_END}`;
 }
 
 function* encodeInPieces(

@@ -154,7 +154,7 @@ type Registered = Pick<RegisterReply, 'revision' | 'generation' | 'registered'>;
 function answer({ id }: RegisterRequest, result: Result, registered: Registered, again?: Again): Reply {
   const { revision, generation, registered: since } = registered;
   const fields = `"result":"${result}","revision":${revision},"generation":${generation},"registered":${since}`;
-  return { id, shows: revision, line: encodeReply(id, fields), onSent: undefined, again };
+  return { id, shows: revision, line: encodeReply(id, fields), again };
 }
 
 /** @param shows the change that is the reason: while it can be undone the registrant must not believe it. */

@@ -71,12 +71,7 @@ export class KnownLines {
 
   /** The place of the line that begins at `start`, its ending included; `UNKNOWN` where it has none. */
   find(chunk: Uint8Array, start: number): number {
-    const hash = hashOf(chunk, start);
-    const first = firstPlaceOf(hash);
-    for (let place = first; place < first + WAYS; place += 1) {
-      if (this.#index[2 * place] === hash && this.#isAt(place, chunk, start)) return place;
-    }
-    return UNKNOWN;
+    return this.#search(hashOf(chunk, start), chunk, start);
   }
 
   /**
@@ -88,7 +83,7 @@ export class KnownLines {
     const replyBytes = Buffer.byteLength(reply);
     if (line.length > MAX_LINE_BYTES || replyBytes > MAX_REPLY_BYTES) return UNKNOWN;
     const hash = hashOf(line, 0);
-    const found = this.find(line, 0);
+    const found = this.#search(hash, line, 0);
     const course = this.#reserve(HEAD_BYTES + line.length + replyBytes);
     const place = found === UNKNOWN ? this.#oldestFrom(firstPlaceOf(hash)) : found;
     this.#index[2 * place] = hash;
@@ -152,6 +147,14 @@ export class KnownLines {
     for (let index = 0; index < length; index += 4)
       target.setInt32(start + index, source.getInt32(from + index, true), true);
     return length;
+  }
+
+  #search(hash: number, chunk: Uint8Array, start: number): number {
+    const first = firstPlaceOf(hash);
+    for (let place = first; place < first + WAYS; place += 1) {
+      if (this.#index[2 * place] === hash && this.#isAt(place, chunk, start)) return place;
+    }
+    return UNKNOWN;
   }
 
   /** Below zero for a renewal, so that nothing else has to be looked at for a query. */
