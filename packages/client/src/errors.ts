@@ -54,12 +54,15 @@ export class ConnectionError extends RegistryError {
   }
 }
 
-/** No reply came in time. Whether the daemon did, or will do, what was asked is unknown. */
+/**
+ * No reply came in time. Whether the daemon did, or will do, what was asked is unknown. Where none has answered since
+ * the connection before this one ended, the cause is why that ended.
+ */
 export class TimeoutError extends RegistryError {
   override readonly name: string = 'TimeoutError';
 
-  constructor(message: string) {
-    super('timed_out', message);
+  constructor(message: string, cause?: Error) {
+    super('timed_out', cause ? `${message}, and the connection before ended${describe(cause)}` : message, { cause });
   }
 }
 

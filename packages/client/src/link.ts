@@ -142,8 +142,13 @@ export class Link {
 
   /** What somebody is told who waited `ms` for a daemon in vain. */
   overdueError(ms: number): TimeoutError | ConnectionError {
-    if (this.open) return new TimeoutError(`no reply within ${ms} ms`);
+    if (this.open) return this.#noReply(ms);
     return ConnectionError.failed(this.#endpoints, this.#lastError);
+  }
+
+  /** While no daemon has answered since, why the last connection ended may well be why this one is silent. */
+  #noReply(ms: number): TimeoutError {
+    return new TimeoutError(`no reply within ${ms} ms`, this.#failures > 0 ? this.#lastError : undefined);
   }
 
   /** What is asked from now on is the last: a daemon that is not there now is not waited for. */
@@ -194,9 +199,7 @@ export class Link {
       return;
     }
     this.#requests.drop(call);
-    call.reject(
-      call.sentAt === undefined ? this.overdueError(timeout) : new TimeoutError(`no reply within ${timeout} ms`),
-    );
+    call.reject(call.sentAt === undefined ? this.overdueError(timeout) : this.#noReply(timeout));
     this.#dropUnwanted();
     if (dead) connection.close(new TimeoutError(`the daemon has been silent for ${Math.floor(silence)} ms`));
   }

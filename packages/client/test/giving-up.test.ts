@@ -24,6 +24,19 @@ describe('a request that times out', () => {
     expect(await failure(query)).toMatchObject({ name: 'TimeoutError', code: 'timed_out', retryable: true });
   });
 
+  test('says why the connection before ended, where no daemon has answered since', async () => {
+    const { daemon, client } = await connected({ requestTimeout: 1000 });
+    const query = later(client.query('a'));
+    await settle();
+    daemon.last.close();
+    await daemon.pass(1000);
+    expect(daemon.dials).toBe(2);
+    expect(await failure(query)).toMatchObject({
+      message: expect.stringMatching(/^no reply within 1000 ms, and the connection before ended: ./),
+      cause: expect.any(Error),
+    });
+  });
+
   test('leaves its place in the order: the late reply is swallowed', async () => {
     const { daemon, client } = await connected();
     const early = later(client.query('a', { timeout: 100 }));
