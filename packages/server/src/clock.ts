@@ -64,40 +64,53 @@ export class RegistryClock {
   }
 }
 
+/** So soon after a turn has begun it is not looked whether it is over, in ms. */
+const UNMARKED_MS = 1;
+
 /**
  * What those who do the same kind of work may take, all of them together, of one turn of the event loop. Each having a
  * share of its own would not do: there may be thousands, and a stream drains within the turn as long as the system
  * takes everything.
+ *
+ * Only an immediate tells that the loop has turned, and one in each turn costs as much as a request. So turns within a
+ * millisecond of one that had it go without, and share what that may take.
  */
 export class Turn {
   readonly #clock: RegistryClock;
   readonly #ms: number;
-  /** `undefined` where nobody has begun it. */
-  #end: number | undefined;
+  #begun = Number.NEGATIVE_INFINITY;
+  /** The turn of the loop in which it began is not over. */
+  #isMarked = false;
 
   constructor(clock: RegistryClock, ms: number) {
     this.#clock = clock;
     this.#ms = ms;
   }
 
-  /** When it is over, by `RegistryClock.busy`. It begins when that is first asked for. */
-  get end(): number {
-    return this.#end ?? this.begin();
-  }
-
   /** Whether anything is left of it. Who is refused comes back in the next turn. */
   get hasTime(): boolean {
-    return this.#clock.busy() < this.end;
+    const now = this.#clock.busy();
+    return now < this.endFrom(now);
   }
 
-  /** Begins it, also where it was used up. @returns when it is over. */
-  begin(): number {
-    if (this.#end === undefined) {
-      setImmediate(() => {
-        this.#end = undefined;
-      });
-    }
-    this.#end = this.#clock.busy() + this.#ms;
-    return this.#end;
+  /** When it is over. It begins when that is first asked for. @param now by `RegistryClock.busy`, as is the end. */
+  endFrom(now: number): number {
+    if (!this.#isMarked && now - this.#begun >= UNMARKED_MS) this.#begin(now);
+    return this.#begun + this.#ms;
+  }
+
+  /** Begins it again where it was used up. */
+  renew(): void {
+    const now = this.#clock.busy();
+    if (now >= this.endFrom(now)) this.#begin(now);
+  }
+
+  #begin(now: number): void {
+    this.#begun = now;
+    if (this.#isMarked) return;
+    this.#isMarked = true;
+    setImmediate(() => {
+      this.#isMarked = false;
+    });
   }
 }

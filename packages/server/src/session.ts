@@ -205,7 +205,7 @@ export class Session {
   #answerRequests(): void {
     const { clock, turn } = this.#core;
     const now = clock.busy();
-    const end = Math.min(turn.end, now + TURN_MS);
+    const end = Math.min(turn.endFrom(now), now + TURN_MS);
     const perLook = now < end ? REQUESTS_PER_LOOK : 1;
     for (let answered = 1; !this.#outbox.isFull; answered += 1) {
       if (!this.#answerNext()) return;
@@ -251,7 +251,7 @@ export class Session {
    */
   #answerKnown(): boolean {
     const reader = this.#reader;
-    if (reader.partial || !this.#outbox.isFree) return false;
+    if (!reader.unread || reader.partial || !this.#outbox.isFree) return false;
     const { known } = this.#core.registry;
     const place = known.find(reader.lines, reader.offset);
     if (place === UNKNOWN || !isAnswered(place, this.#core, this.#caller)) return false;

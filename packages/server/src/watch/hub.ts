@@ -273,7 +273,7 @@ export class Hub {
   /** @returns whether all were written. */
   #writeQueued(): boolean {
     // Who was put off has a share, too, where others have had theirs in this turn already.
-    this.#turn.begin();
+    this.#turn.renew();
     let feed = this.#queue[this.#written];
     while (feed !== undefined) {
       this.#written += 1;
