@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type Server as HttpServer } from 'nod
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { readCheck } from '../src/check.js';
 
 /** @returns its port. */
@@ -93,14 +93,12 @@ describe('the check of a command', () => {
     const controller = new AbortController();
     const looked = look(`command:sleep 60 & echo $! > ${file}; wait`, '', controller.signal);
     looked.catch(() => {});
-    const pid = await vi.waitFor(() => {
-      const text = readFileSync(file, 'utf8');
-      expect(text).toMatch(/\n$/);
-      return Number(text);
-    });
+    const read = () => readFileSync(file, 'utf8');
+    await expect.poll(read).toMatch(/\n$/);
+    const pid = Number(read());
     controller.abort();
     await expect(looked).rejects.toThrow('it took too long');
-    await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
+    await expect.poll(() => isRunning(pid)).toBe(false);
   });
 });
 

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net';
 import { connect } from '@reg/client';
 import type { Endpoint } from '@reg/protocol';
 import { ManualClock } from '@reg/protocol/testing';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type RegisterArguments, register } from '../src/commands/register.js';
 import { type Bench, type BenchOptions, deadAddr, makeBench, regctl, screen, startServer } from './regctl.js';
 
@@ -55,7 +55,7 @@ describe('regctl register --keep', () => {
       signal: controller.signal,
       stdout,
     });
-    await vi.waitFor(() => expect(stdout.text).not.toBe(''));
+    await expect.poll(() => stdout.text).not.toBe('');
     expect(server.registry.find('web', '')).toBeDefined();
     controller.abort();
     expect((await finished).code).toBe(0);
@@ -157,7 +157,7 @@ describe('regctl register --keep', () => {
       signal: controller.signal,
       stderr,
     });
-    await vi.waitFor(() => expect(stderr.text).toContain('trying again'));
+    await expect.poll(() => stderr.text).toContain('trying again');
     controller.abort();
     expect((await finished).code).toBe(130);
     expect(stderr.text).toContain('error: interrupted\n');

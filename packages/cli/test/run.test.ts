@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:net';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Child, Ending } from '../src/child.js';
 import { type RunArguments, run } from '../src/commands/run.js';
 import { type Bench, type BenchOptions, deadAddr, makeBench, regctl } from './regctl.js';
@@ -150,11 +150,13 @@ describe('the check of regctl run', () => {
     const { registry, stderr, find } = await begin({ check: `tcp:127.0.0.1:${door.port}` });
     /** Looks are real connections, so that time passes until they have shown what is expected. */
     const until = (expected: unknown) =>
-      vi.waitFor(async () => {
-        await registry.advance(1000);
-        expect((await find('web')).map(({ status = 'passing' }) => status)).toEqual(expected);
-      });
-    await vi.waitFor(() => expect(stderr.text).toContain('web/w1 is not registered yet: no connection to 127.0.0.1:'));
+      expect
+        .poll(async () => {
+          await registry.advance(1000);
+          return (await find('web')).map(({ status = 'passing' }) => status);
+        })
+        .toEqual(expected);
+    await expect.poll(() => stderr.text).toContain('web/w1 is not registered yet: no connection to 127.0.0.1:');
     expect(await find('web')).toEqual([]);
     await door.open();
     await until(['passing']);

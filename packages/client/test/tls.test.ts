@@ -37,7 +37,7 @@ async function open(kind: 'plain' | 'tls' | 'mutual', host = '127.0.0.1', issued
 }
 
 function client(address: string, options: ClientOptions = {}) {
-  const made = connect(address, { requestTimeout: 2000, connectTimeout: 500, reconnect: false, ...options });
+  const made = connect(address, { requestTimeout: 20_000, connectTimeout: 20_000, reconnect: false, ...options });
   onTestFinished(() => made.close());
   return made;
 }
@@ -115,7 +115,7 @@ describe('a daemon that speaks TLS only is named as a possible reason', () => {
 
   test('to who reconnects until the time is up', async () => {
     const clock = new ManualClock();
-    const registry = client(`reg://localhost:${await open('tls')}`, { clock, reconnect: {}, connectTimeout: 10_000 });
+    const registry = client(`reg://localhost:${await open('tls')}`, { clock, reconnect: {}, requestTimeout: 2000 });
     const disconnected = once(registry, 'disconnect');
     const ping = later(registry.ping());
     await disconnected;

@@ -1,7 +1,7 @@
 /** Waiting without sleeping: for the loop, for the disk, and for what comes of both. */
 
 /** Far more than a disk that is busy takes, and less than a test may. */
-const PATIENCE_MS = 4000;
+const PATIENCE_MS = 20_000;
 
 /** One turn of the loop. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
