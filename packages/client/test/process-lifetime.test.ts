@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FakeConnection, FakeRegistry, type Script } from './fake-daemon.js';
@@ -15,13 +18,21 @@ const ANSWER_AFTER_MS = 200;
 let server: Server;
 let registry: FakeRegistry;
 let address: string;
+let folder: string;
+/** Is there when the daemon has answered a query. */
+let answered: string;
 
 beforeEach(async () => {
   registry = new FakeRegistry();
+  folder = mkdtempSync(join(tmpdir(), 'reg-client-'));
+  answered = join(folder, 'answered');
   server = createServer((socket) => {
     const script: Script = (request, over) => {
       if (request['type'] !== 'query') return registry.script(request, over);
-      setTimeout(() => connection.reply({ revision: 0, services: [] }), ANSWER_AFTER_MS);
+      setTimeout(() => {
+        connection.reply({ revision: 0, services: [] });
+        writeFileSync(answered, '');
+      }, ANSWER_AFTER_MS);
       return undefined;
     };
     const connection = new FakeConnection(socket, socket, script);
@@ -30,7 +41,10 @@ beforeEach(async () => {
   address = `reg://127.0.0.1:${port(server.address())}`;
 });
 
-afterEach(() => new Promise((resolve) => server.close(resolve)));
+afterEach(async () => {
+  await new Promise((resolve) => server.close(resolve));
+  rmSync(folder, { recursive: true });
+});
 
 function port(bound: AddressInfo | string | null): number {
   if (typeof bound !== 'object' || bound === null) throw new Error('the server has no port');
@@ -90,11 +104,16 @@ test('a background registration without a daemon does not keep a process', async
 
 test('a process that stood still reads what came meanwhile before it gives a request up', async () => {
   const printed = await run(`
+    import { existsSync } from 'node:fs';
+    const stand = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
     const client = connect('${address}');
     await client.ping();
     const query = client.query('s', { timeout: ${ANSWER_AFTER_MS * 2} });
     // Written by now; the reply comes while nothing runs, and so does the end of its time.
-    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ANSWER_AFTER_MS * 4}));
+    setImmediate(() => {
+      while (!existsSync('${answered}')) stand(10);
+      stand(${ANSWER_AFTER_MS * 4});
+    });
     console.log((await query).revision);
   `);
   expect(printed).toBe('0 0');

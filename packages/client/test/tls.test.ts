@@ -94,7 +94,12 @@ describe('over TLS', () => {
     const received: string[] = [];
     const { certificate, key } = SERVER;
     const thief = createTlsServer({ cert: certificate, key }, (socket) => {
-      socket.on('data', (chunk) => received.push(String(chunk))).on('error', () => {});
+      socket
+        .on('error', () => {})
+        .on('data', (chunk) => {
+          received.push(String(chunk));
+          socket.destroy();
+        });
     }).listen(0);
     onTestFinished(() => void thief.close());
     const port = portOf(thief);
