@@ -93,13 +93,13 @@ test.skipIf(!canMount)('a folder on a disk that is read-only is refused, with wh
 test('a process that was stopped for longer than a ttl ends nobody by that', async () => {
   await using daemon = await startDaemon(['--memory']);
   const wire = await Wire.open(daemon.port);
-  await wire.ask({ type: 'register', key: 'a', values: 1, timeout: 1 });
+  await wire.ask({ type: 'register', key: 'a', values: 1, timeout: 3 });
   daemon.child.kill('SIGSTOP');
-  await sleep(2500);
+  await sleep(4000);
   daemon.child.kill('SIGCONT');
   expect(await keysOf(daemon.port)).toEqual(['a']);
   const { stalled } = await wire.ask({ type: 'status' });
-  expect(stalled).toBeGreaterThan(2000);
+  expect(stalled).toBeGreaterThan(3500);
   // And then its time goes on.
   while ((await keysOf(daemon.port)).length > 0) await sleep(20);
   wire.socket.destroy();
