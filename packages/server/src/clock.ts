@@ -64,16 +64,16 @@ export class RegistryClock {
   }
 }
 
-/** So soon after a turn has begun it is not looked whether it is over, in ms. */
-const UNMARKED_MS = 1;
+/** So soon after a turn has begun, in ms, another does not begin. */
+const SHARED_MS = 1;
 
 /**
  * What those who do the same kind of work may take, all of them together, of one turn of the event loop. Each having a
  * share of its own would not do: there may be thousands, and a stream drains within the turn as long as the system
  * takes everything.
  *
- * Only an immediate tells that the loop has turned, and one in each turn costs as much as a request. So turns within a
- * millisecond of one that had it go without, and share what that may take.
+ * Only an immediate tells that the loop has turned, and one in every turn made a request that came alone a twentieth
+ * dearer. So a turn that follows within a millisecond goes without, and shares what the one before may take.
  */
 export class Turn {
   readonly #clock: RegistryClock;
@@ -95,7 +95,7 @@ export class Turn {
 
   /** When it is over. It begins when that is first asked for. @param now by `RegistryClock.busy`, as is the end. */
   endFrom(now: number): number {
-    if (!this.#isMarked && now - this.#begun >= UNMARKED_MS) this.#begin(now);
+    if (!this.#isMarked && now - this.#begun >= SHARED_MS) this.#begin(now);
     return this.#begun + this.#ms;
   }
 
